@@ -1,0 +1,412 @@
+// paycurl account: the accounts that pay, their keys and what they have.
+#include <algorithm>
+#include <thread>
+
+#include <unistd.h>
+
+#include "commands/json.h"
+#include "commands/network.h"
+#include "commands/options.h"
+#include "commands/output.h"
+#include "commands/prompt.h"
+#include "commands/wallet.h"
+#include "src/base/text.h"
+#include "wallet/key_file.h"
+
+namespace paycurl {
+namespace {
+
+constexpr auto kFaucetPatience = std::chrono::seconds(30);
+
+class AccountCommand : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app.add_option("verb", verb_, "what to do")->type_name("VERB");
+    app.add_option("name", name_, "the account")->type_name("NAME");
+    constexpr const char* kGroup = "Account";
+    add_value(app, "-a,--account", name_, "NAME", "the account, as NAME")->group(kGroup);
+    add_value(app, "--store", store_, "PLACE", "keep the key in the keychain (default) or in a file")
+        ->group(kGroup);
+    add_value(app, "--key-fd", key_fd_, "N", "import: read the key from this descriptor")->group(kGroup);
+    add_value(app, "--key-file", key_file_, "FILE", "import: read the key from this encrypted file")
+        ->group(kGroup);
+    add_value(app, "--password-fd", password_.fd, "N", "read the key file's password from this descriptor")
+        ->group(kGroup);
+    add_value(app, "--password-file", password_.file, "FILE", "read the key file's password from this file")
+        ->group(kGroup);
+    add_value(app, "-o,--output", output_, "FILE", "export: write the encrypted key to this file")
+        ->group(kGroup);
+    add_flag(app, "--raw", raw_, "export: show the bare key")->group(kGroup);
+    add_value(app, "--fd", export_fd_, "N", "export --raw: write the key to this descriptor")->group(kGroup);
+    add_flag(app, "--yes", yes_, "delete: do not ask")->group(kGroup);
+    add_flag(app, "--fund,!--no-fund", fund_, "create: ask the test network's faucet (default)")->group(kGroup);
+    add_value(app, "--network", options_.network, "NAME", "mainnet, testnet or a chain id")->group(kGroup);
+    add_value(app, "--rpc-url", options_.rpc_url, "URL", "the chain's node to ask")->group(kGroup);
+    add_value(app, "-m,--max-time", options_.max_time, "SECONDS", "fund: wait at most that long (30)")
+        ->group(kGroup);
+  }
+
+  Result<int> run(const Globals& globals) override;
+
+ private:
+  Result<> set_up(const Globals& globals);
+  Result<> create();
+  Result<> import();
+  Result<> list();
+  Result<> show(bool only_balances);
+  Result<> set_default();
+  Result<> export_key();
+  Result<> export_raw(const Account& account, const PrivateKey& key);
+  Result<> remove();
+  Result<> fund();
+
+  Result<Accounts*> accounts(bool create_state) { return wallet_->accounts(create_state); }
+  /// The named account, or the default one.
+  Result<Account> named();
+  Result<std::string> address_of(const Account& account);
+  Result<> keep(const std::string& name, const PrivateKey& key);
+  Result<std::vector<Money>> balances(const std::string& address);
+  Result<> wait_for_funds(const std::string& address, const std::vector<Money>& before);
+  Result<> print_account(const Account& account, const std::string& sentence);
+  Result<> print_json(const Account& account);
+
+  std::string verb_, name_, store_ = "keychain", key_file_, output_;
+  std::optional<int> key_fd_, export_fd_;
+  PasswordChoice password_;
+  bool raw_ = false, yes_ = false, fund_ = true;
+  RequestOptions options_;
+  const Globals* globals_ = nullptr;
+  std::unique_ptr<Wallet> wallet_;
+  std::unique_ptr<http::Client> client_;
+  std::vector<std::unique_ptr<Method>> methods_;
+};
+
+Result<> AccountCommand::set_up(const Globals& globals) {
+  globals_ = &globals;
+  wallet_ = std::make_unique<Wallet>(globals, password_);
+  if (store_ != "keychain" && store_ != "file") {
+    return Error{Kind::usage, "not a place for keys: " + printable(store_, 40), "keychain and file are"};
+  }
+  client_ = make_network(globals, options_);
+  auto method_options = method_options_of(globals, options_);
+  if (!method_options) return method_options.error();
+  auto methods = make_methods(*method_options, *client_);
+  if (!methods) return methods.error();
+  methods_ = std::move(*methods);
+  return {};
+}
+
+Result<int> AccountCommand::run(const Globals& globals) {
+  if (auto ready = set_up(globals); !ready) return ready.error();
+  const auto verb = [this]() -> Result<> {
+    if (verb_ == "create") return create();
+    if (verb_ == "import") return import();
+    if (verb_ == "list" || verb_.empty()) return list();
+    if (verb_ == "show" || verb_ == "view") return show(false);
+    if (verb_ == "balance") return show(true);
+    if (verb_ == "default") return set_default();
+    if (verb_ == "export") return export_key();
+    if (verb_ == "delete") return remove();
+    if (verb_ == "fund") return fund();
+    if (verb_ == "connect") return Error{Kind::usage, "paycurl account connect is not there yet"};
+    return Error{Kind::usage, "not something to do with accounts: " + printable(verb_, 40),
+                 "create, import, list, show, default, export, delete, fund and balance are"};
+  }();
+  if (!verb) return verb.error();
+  return 0;
+}
+
+Result<Account> AccountCommand::named() {
+  auto all = accounts(false);
+  if (!all) return all.error();
+  PayerChoice choice;
+  if (!name_.empty()) choice.account = name_;
+  auto chosen = (*all)->choose(choice);
+  if (!chosen) return chosen.error();
+  return std::move(chosen->account);
+}
+
+Result<std::string> AccountCommand::address_of(const Account& account) {
+  if (!account.address.empty()) return account.address;
+  auto all = accounts(false);
+  if (!all) return all.error();
+  const auto key = (*all)->open({account, std::nullopt});
+  if (!key) return key.error();
+  return key->address().checksummed();
+}
+
+Result<> AccountCommand::print_json(const Account& account) {
+  return print(envelope().set("account", account_json(account)).dump() + "\n");
+}
+
+Result<> AccountCommand::print_account(const Account& account, const std::string& sentence) {
+  if (globals_->json) return print_json(account);
+  return print(sentence + account.name + "  " + account.address + "\n");
+}
+
+/// Stores a new key, then the account. The order matters: a name without a key would be worse than a
+/// key without a name, which `account list` still finds.
+Result<> AccountCommand::keep(const std::string& name, const PrivateKey& key) {
+  if (auto valid = check_account_name(name); !valid) return valid;
+  auto all = accounts(true);
+  if (!all) return all.error();
+  if (const auto known = (*all)->find(name); known && known->source != "env") {
+    return Error{Kind::account, "account \"" + name + "\" exists already",
+                 "choose another name, or delete it first", "exists"};
+  }
+  Account account{name, "tempo", key.address().checksummed(), store_};
+  if (auto stored = (*all)->keystore_of(account).store(name, key); !stored) return stored;
+  return (*all)->add(account);
+}
+
+Result<> AccountCommand::create() {
+  const std::string name = name_.empty() ? "main" : name_;
+  const PrivateKey key = PrivateKey::generate();
+  const std::string address = key.address().checksummed();
+  if (auto kept = keep(name, key); !kept) return kept;
+  Account account{name, "tempo", address, store_};
+  if (fund_ && options_.network != "mainnet") {
+    const auto funded = methods_.front()->fund(address, *client_);
+    if (!funded && !globals_->silent) say_note("the faucet was asked and did not answer: " + funded.error().message);
+  }
+  return print_account(account, "created ");
+}
+
+Result<> AccountCommand::import() {
+  const std::string name = name_.empty() ? "main" : name_;
+  Result<PrivateKey> key = [&]() -> Result<PrivateKey> {
+    if (!key_file_.empty()) {
+      auto all = accounts(false);
+      if (!all) return all.error();
+      auto chosen = (*all)->choose({std::nullopt, std::nullopt, key_file_});
+      if (!chosen) return chosen.error();
+      return (*all)->open(std::move(*chosen));
+    }
+    const bool from_terminal = !key_fd_ && is_terminal(STDIN_FILENO);
+    auto secret = from_terminal ? ask_password(globals_->settings, "Private key of " + name, false)
+                                : read_secret(key_fd_.value_or(STDIN_FILENO));
+    if (!secret) return secret.error();
+    return PrivateKey::parse(secret->text());
+  }();
+  if (!key) return key.error();
+  if (auto kept = keep(name, *key); !kept) return kept;
+  return print_account({name, "tempo", key->address().checksummed(), store_}, "imported ");
+}
+
+Result<> AccountCommand::list() {
+  auto all = accounts(false);
+  if (!all) return all.error();
+  std::string note;
+  const auto found = (*all)->list(note);
+  if (!found) return found.error();
+  if (!note.empty() && !globals_->silent) say_note(note);
+  if (globals_->json) {
+    Json array = Json::array();
+    for (const Account& account : *found) array.push(account_json(account));
+    return print(envelope().set("accounts", std::move(array)).dump() + "\n");
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const Account& account : *found) {
+    rows.push_back({account.is_default ? "*" : "", printable(account.name, 64),
+                    account.address.empty() ? "(locked)" : account.address, account.source});
+  }
+  return print(rows.empty() ? "no accounts; make one with: paycurl account create\n" : table(rows));
+}
+
+Result<std::vector<Money>> AccountCommand::balances(const std::string& address) {
+  return methods_.front()->balances(address, *client_);
+}
+
+Result<> AccountCommand::show(bool only_balances) {
+  auto account = named();
+  if (!account) return account.error();
+  const auto address = address_of(*account);
+  if (!address) return address.error();
+  account->address = *address;
+  const auto found = balances(*address);
+  if (!found && only_balances) return found.error();
+  std::vector<Money> today;
+  const auto state = wallet_->state(false);
+  if (!state) return state.error();
+  if (*state != nullptr) {
+    const auto journal = wallet_->ledger();
+    if (!journal) return journal.error();
+    const auto spent = (*journal)->spent_today(*address);
+    if (!spent) return spent.error();
+    today = *spent;
+  }
+  if (globals_->json) {
+    // The limits are those of dollar tokens; they are shown in the tokens that the account has.
+    const Limits limits;
+    Json per_run = Json::array();
+    Json per_day = Json::array();
+    Json held = Json::array();
+    for (const Money& money : found ? *found : std::vector<Money>()) {
+      held.push(money_json(money));
+      const auto run = run_budget(money.asset, limits, {});
+      if (run) per_run.push(money_json({run->limit, money.asset}));
+      const auto day = run_budget(money.asset, {limits.per_day, {}, {}, {}}, {});
+      if (day && money.asset.network == "tempo:4217") per_day.push(money_json({day->limit, money.asset}));
+    }
+    Json json = account_json(*account);
+    if (found) json.set("balances", std::move(held));
+    json.set("spentToday", money_list(today));
+    json.set("limits", Json::object({{"perRun", std::move(per_run)}, {"perDay", std::move(per_day)}}));
+    return print(envelope().set("account", std::move(json)).dump() + "\n");
+  }
+  std::vector<std::vector<std::string>> rows;
+  if (!only_balances) {
+    rows.push_back({"account", printable(account->name, 64)});
+    rows.push_back({"address", account->address});
+    rows.push_back({"key", account->source});
+    for (const Money& money : today) rows.push_back({"today", describe(money) + " on " + money.asset.network});
+  }
+  for (const Money& money : found ? *found : std::vector<Money>()) {
+    rows.push_back({only_balances ? describe(money) : "balance",
+                    only_balances ? money.asset.network : describe(money) + " on " + money.asset.network});
+  }
+  if (!found && !globals_->silent) say_note("no balances: " + found.error().message);
+  return print(table(rows));
+}
+
+Result<> AccountCommand::set_default() {
+  if (name_.empty()) {
+    auto all = accounts(false);
+    if (!all) return all.error();
+    const auto usual = (*all)->default_name();
+    if (!usual) return usual.error();
+    return print(*usual + "\n");
+  }
+  auto all = accounts(true);
+  if (!all) return all.error();
+  auto account = (*all)->find(name_);
+  if (!account) return account.error();
+  const auto address = address_of(*account);
+  if (!address) return address.error();
+  account->address = *address;
+  // The npm CLI's entries are keychain entries like ours.
+  if (account->source == "mppx") account->source = "keychain";
+  if (auto set = (*all)->set_default(*account); !set) return set;
+  account->is_default = true;
+  return print_account(*account, "default is ");
+}
+
+/// The bare key, to a terminal or a descriptor that was named.
+Result<> AccountCommand::export_raw(const Account& account, const PrivateKey& key) {
+  if (!export_fd_ && !is_terminal(STDOUT_FILENO)) {
+    return Error{Kind::usage, "a bare key is only shown on a terminal",
+                 "write it to a descriptor with --fd N, or leave --raw out for an encrypted file"};
+  }
+  const auto typed = ask_line(globals_->settings, "Whoever sees this key can take everything. Type \"" +
+                                                      account.name + "\" to show it:");
+  if (!typed) return typed.error();
+  if (*typed != account.name) return Error{Kind::declined, "you typed something else", "", "confirm"};
+  const int fd = export_fd_.value_or(STDOUT_FILENO);
+  if (auto written = write_all(fd, key.hex().text()); !written) return written;
+  return write_all(fd, "\n");
+}
+
+Result<> AccountCommand::export_key() {
+  const auto account = named();
+  if (!account) return account.error();
+  auto all = accounts(false);
+  if (!all) return all.error();
+  const auto key = (*all)->open({*account, std::nullopt});
+  if (!key) return key.error();
+  if (raw_) return export_raw(*account, *key);
+  const std::string file = output_.empty() ? account->name + ".json" : output_;
+  const auto password = wallet_->password("New password of " + printable(file), true);
+  if (!password) return password.error();
+  const auto text = seal_key_file(*key, *password);
+  if (!text) return text.error();
+  if (auto written = write_new_file(file, *text); !written) return written;
+  if (globals_->json) return print_json(*account);
+  return print("wrote " + file + "\n");
+}
+
+/// Says what would be lost: the key, with what it still holds.
+Result<> AccountCommand::remove() {
+  if (name_.empty()) return Error{Kind::usage, "which account? name it", "see paycurl account list"};
+  auto account = named();
+  if (!account) return account.error();
+  if (account->source == "env") {
+    return Error{Kind::usage, "this account is in the environment, not in a keystore"};
+  }
+  std::string lost = account->address.empty() ? "its key" : "the key of " + account->address;
+  if (!account->address.empty() && !yes_) {
+    const auto found = balances(account->address);
+    std::string held;
+    for (const Money& money : found ? *found : std::vector<Money>()) {
+      if (!money.amount.is_zero()) held += (held.empty() ? "" : ", ") + describe(money);
+    }
+    lost += !found ? ", whose balance nobody could be asked for" : held.empty() ? ", which is empty" : ", with " + held;
+  }
+  if (!yes_) {
+    const auto agreed = ask_yes(globals_->settings, "Delete account " + account->name + "? This loses " + lost +
+                                                        ", unless you have a copy.");
+    if (!agreed) return Error{Kind::usage, "deleting loses " + lost, "to do it without a terminal: --yes"};
+    if (!*agreed) return Error{Kind::declined, "you said no", "", "confirm"};
+  }
+  auto all = accounts(false);
+  if (!all) return all.error();
+  if (auto removed = (*all)->keystore_of(*account).remove(account->name); !removed) return removed;
+  const auto state = wallet_->state(false);
+  if (!state) return state.error();
+  if (*state != nullptr) {
+    if (auto forgotten = (*all)->forget(account->name); !forgotten) return forgotten;
+  }
+  return print_account(*account, "deleted ");
+}
+
+Result<> AccountCommand::wait_for_funds(const std::string& address, const std::vector<Money>& before) {
+  const auto sum = [](const std::vector<Money>& list) {
+    Amount total;
+    for (const Money& money : list) total = total.plus(money.amount).value_or(total);
+    return total;
+  };
+  const auto patience = options_.max_time ? std::chrono::milliseconds(static_cast<long>(*options_.max_time * 1000))
+                                          : std::chrono::milliseconds(kFaucetPatience);
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    const auto now = balances(address);
+    if (!now) return now.error();
+    if (sum(*now) > sum(before)) return {};
+    if (std::chrono::steady_clock::now() >= end) {
+      return Error{Kind::backend, "the faucet answered, but the money has not arrived yet",
+                   "look again with: paycurl account balance"};
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
+  }
+}
+
+Result<> AccountCommand::fund() {
+  auto account = named();
+  if (!account) return account.error();
+  const auto address = address_of(*account);
+  if (!address) return address.error();
+  account->address = *address;
+  if (options_.network == "mainnet") {
+    if (auto printed = print(*address + "\n"); !printed) return printed;
+    return Error{Kind::usage, "there is no faucet on the main network",
+                 "send a dollar token of Tempo to the address above"};
+  }
+  if (options_.network.empty()) options_.network = "testnet";
+  auto method_options = method_options_of(*globals_, options_);
+  if (!method_options) return method_options.error();
+  auto methods = make_methods(*method_options, *client_);
+  if (!methods) return methods.error();
+  methods_ = std::move(*methods);
+  const auto before = balances(*address);
+  if (!before) return before.error();
+  const auto sent = methods_.front()->fund(*address, *client_);
+  if (!sent) return sent.error();
+  if (auto arrived = wait_for_funds(*address, *before); !arrived) return arrived;
+  name_ = account->name;
+  return show(true);
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_account() { return std::make_unique<AccountCommand>(); }
+
+}  // namespace paycurl

@@ -1,0 +1,70 @@
+// The ears of a request: body to stdout or files, heads where -i and -D want them, everything about
+// the payment to stderr.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "commands/command.h"
+#include "src/payment/flow.h"
+
+namespace paycurl {
+
+/// Where one URL's answer goes.
+struct Destination {
+  std::string output;       ///< -o: a file; empty or "-": stdout
+  bool follow_links = true; ///< not for names that came from the URL (-O)
+  std::string dump_header;  ///< -D; "-" is stdout
+  bool include = false;     ///< -i
+  bool show_challenges = false;  ///< -v: heads of answered 402s count as well
+  bool capture = false;     ///< --format json: keep the body for the envelope
+  bool discard = false;     ///< --inspect: the body is of no interest
+  bool hide_errors_body = false;  ///< -f
+  bool warn_binary = true;  ///< refuse a binary body on a terminal
+};
+
+class RequestAudience : public Audience {
+ public:
+  RequestAudience(const Globals& globals, Destination destination);
+  ~RequestAudience() override;
+  RequestAudience(const RequestAudience&) = delete;
+  RequestAudience& operator=(const RequestAudience&) = delete;
+
+  Result<> prepare() override;
+  Result<> head(const http::Head& head, HeadRole role) override;
+  Result<> body(std::string_view bytes) override;
+  void offers(const std::vector<Offer>& offers, const Offer* chosen) override;
+  void paying(const Row& row) override;
+  void receipt(const Receipt& receipt) override;
+  void note(const std::string& sentence) override;
+
+  /// Makes the file of -o even when no body came, as curl does for an answer without one.
+  Result<> finish(const Outcome& outcome);
+  /// The captured body and, when it was too large to keep, the file it is in.
+  const std::string& captured() const { return captured_; }
+  const std::string& captured_file() const { return captured_file_; }
+
+ private:
+  Result<> open_output();
+  Result<> capture(std::string_view bytes);
+
+  const Globals& globals_;
+  Destination to_;
+  int output_ = -1;        // of -o, opened without truncation; -1: stdout
+  bool truncated_ = false;
+  int heads_ = -1;         // of -D
+  bool first_bytes_ = true;
+  bool paying_ = false;
+  bool silent_body_ = false;
+  std::string captured_;
+  std::string captured_file_;
+  int captured_fd_ = -1;
+};
+
+/// The offers of an answer for people: --inspect, and -v.
+std::string describe_offers(const std::vector<Offer>& offers, std::size_t chosen);
+
+/// One of curl's "* > <" lines with what is secret taken out.
+std::string redacted(char kind, std::string_view line);
+
+}  // namespace paycurl

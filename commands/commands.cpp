@@ -1,0 +1,254 @@
+// The command table, and the way from argv to a command.
+#include <algorithm>
+#include <array>
+
+#include "commands/command.h"
+#include "commands/help.h"
+#include "commands/json.h"
+#include "commands/options.h"
+#include "commands/output.h"
+#include "src/base/text.h"
+
+namespace paycurl {
+namespace {
+
+/// What peers of paycurl and curl call something that we call otherwise.
+struct Spelling {
+  std::string_view option;
+  std::string_view hint;
+};
+constexpr std::array<Spelling, 15> kSpellings{{
+    {"-r", "the chain's node is --rpc-url URL; ranges are not there yet"},
+    {"-J", "a JSON body is --json DATA"},
+    {"--json-body", "a JSON body is --json DATA"},
+    {"--max-amount", "the limit is --max-spend LIMIT"},
+    {"--max-cost", "the limit is --max-spend LIMIT"},
+    {"--retries", "the option is --retry, which is not there yet"},
+    {"--timeout", "the limit of the whole exchange is -m SECONDS"},
+    {"--auto-swap", "the option is --swap-from, which is not there yet"},
+    {"--pay-with", "the option is --swap-from, which is not there yet"},
+    {"--key", "an encrypted key file is --key-file FILE"},
+    {"--append", "-a is --account here; paycurl does not upload by FTP"},
+    {"--junk-session-cookies", "-j is --format json here"},
+    {"--manual", "-M is a method option here; see man paycurl"},
+    {"-Z", "transfers run one after the other"},
+    {"--next", "run paycurl once for each request"},
+}};
+
+Error unknown_option(const std::string& option) {
+  const std::string name = option.starts_with("--") ? option.substr(0, option.find('=')) : option.substr(0, 2);
+  Error error{Kind::usage, "unknown option " + printable(name, 60), "try paycurl --help all"};
+  for (const Spelling& spelling : kSpellings) {
+    if (spelling.option == name) error.hint = spelling.hint;
+  }
+  return error;
+}
+
+/// Refuses what must not be repeated in a message or a process list.
+Result<> refuse_keys_in_arguments(const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments) {
+    if (argument == "--") return {};
+    if (argument == "--private-key" || argument.starts_with("--private-key=")) {
+      return Error{Kind::usage, "a private key does not belong on a command line",
+                   "use PAYCURL_PRIVATE_KEY, --key-fd N or --key-file FILE; the key you gave is now in your "
+                   "shell's history"};
+    }
+  }
+  return {};
+}
+
+bool is_http_method(const std::string& text) {
+  constexpr std::array<std::string_view, 7> kMethods{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"};
+  return std::find(kMethods.begin(), kMethods.end(), text) != kMethods.end();
+}
+
+/// CLI11 reads "--name= next" as "--name next": an empty value becomes an argument of its own.
+std::vector<std::string> with_empty_values(const CLI::App& app, const std::vector<std::string>& arguments) {
+  std::vector<std::string> out;
+  const CLI::Option* waiting = nullptr;  // takes the next argument, whatever it looks like
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    const bool is_value = std::exchange(waiting, nullptr) != nullptr;
+    out.push_back(argument);
+    if (is_value) continue;
+    if (argument == "--") {
+      out.insert(out.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1, arguments.end());
+      break;
+    }
+    if (argument.starts_with("--")) {
+      const std::size_t equals = argument.find('=');
+      const auto* option = app.get_option_no_throw(argument.substr(0, equals));
+      const bool takes_value = option != nullptr && option->get_items_expected_max() != 0;
+      if (takes_value && equals + 1 == argument.size()) {
+        out.back().pop_back();
+        out.emplace_back();
+      } else if (takes_value && equals == std::string::npos) {
+        waiting = option;
+      }
+    } else if (argument.starts_with("-") && argument.size() > 1) {
+      for (std::size_t j = 1; j < argument.size(); ++j) {
+        const auto* option = app.get_option_no_throw(std::string("-") + argument[j]);
+        if (option == nullptr || option->get_items_expected_max() == 0) continue;
+        if (j + 1 == argument.size()) waiting = option;
+        break;
+      }
+    }
+  }
+  return out;
+}
+
+struct Help {
+  bool wanted = false;
+  bool version = false;
+};
+
+void declare_globals(CLI::App& app, Globals& globals, std::string& format, int& verbose, Help& help) {
+  app.set_help_flag();
+  constexpr const char* kGroup = "Common";
+  app.add_flag("-v,--verbose", verbose, "show both requests and the payment; -vv decodes")->group(kGroup);
+  add_flag(app, "-s,--silent", globals.silent, "no meter, no messages")->group(kGroup);
+  app.add_flag_callback("-j", [&format] { format = "json"; }, "the same as --format json")->group(kGroup);
+  add_value(app, "--format", format, "FORMAT", "text, json, or jsonl and csv where lists are")->group(kGroup);
+  add_value(app, "--color", globals.color, "WHEN", "auto, always or never")->group("Output");
+  add_flag(app, "-q,--disable", globals.no_config, "no config file is read; there is none yet")->group("Output");
+  app.add_flag("-h,--help", help.wanted, "this text; --help all for every option")->group(kGroup);
+  app.add_flag("-V,--version", help.version, "the version; with -v, of the libraries too")->group(kGroup);
+}
+
+}  // namespace
+
+void declare_common_options(CLI::App& app) {
+  static Globals globals;
+  static std::string format;
+  static int verbose = 0;
+  static Help help;
+  declare_globals(app, globals, format, verbose, help);
+}
+
+namespace {
+
+const CommandEntry* find_command(std::string_view name) {
+  const auto& table = command_table();
+  const auto found = std::find_if(table.begin(), table.end(), [&](const CommandEntry& entry) {
+    return entry.name == name || (!entry.alias.empty() && entry.alias == name);
+  });
+  return found == table.end() ? nullptr : &*found;
+}
+
+/// Words that later versions will know; a host of that name is asked with `paycurl request NAME`.
+bool is_future_command(std::string_view name) {
+  constexpr std::array<std::string_view, 10> kNames{"sessions", "session",  "sign",     "decode", "validate",
+                                                    "services", "service",  "discover", "config", "doctor"};
+  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
+Error translated(const CLI::ParseError& error, const std::vector<std::string>& arguments) {
+  const std::string text = error.what();
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    // The text ends with the extras; the first that looks like an option is the one to name.
+    const std::string extras = text.substr(text.find(": ") + 2);
+    for (std::size_t at = 0; at < extras.size();) {
+      const std::size_t end = std::min(extras.find(' ', at), extras.size());
+      if (extras[at] == '-' && end > at + 1) return unknown_option(extras.substr(at, end - at));
+      at = end + 1;
+    }
+    return {Kind::usage, "unexpected argument " + printable(extras, 80)};
+  }
+  const std::string option = text.substr(0, text.find(':'));
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    return {Kind::usage, "option " + printable(option, 60) + " needs a value"};
+  }
+  if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr) {
+    const std::size_t at = text.rfind(" = ");
+    const std::string name = at == std::string::npos ? "" : text.substr(at + 3);
+    return {Kind::usage, "option " + printable(name.empty() ? option : name, 60) + " does not take that value",
+            arguments.empty() ? "" : "try paycurl --help all"};
+  }
+  return {Kind::usage, printable(text)};
+}
+
+int fail(const Globals& globals, const Error& error) {
+  say_error(error);
+  if (globals.json) (void)print(failed(error).dump() + "\n");
+  return error.exit_status();
+}
+
+int show_help(const CLI::App& app, const CommandEntry& entry, const std::vector<std::string>& arguments) {
+  const bool is_default = &entry == &command_table().front();
+  const bool all = std::find(arguments.begin(), arguments.end(), "all") != arguments.end();
+  std::string text = help_text(app, is_default ? "" : std::string(entry.name), std::string(entry.synopsis), all);
+  if (is_default) text += commands_text();
+  return print(text) ? 0 : 23;
+}
+
+/// Parses and runs one command.
+int run_command(const CommandEntry& entry, std::vector<std::string> arguments) {
+  Globals globals;
+  std::string format = "text";
+  Help help;
+  CLI::App app;
+  const auto command = entry.make();
+  command->declare(app);
+  declare_globals(app, globals, format, globals.verbosity, help);
+  // Formats are known before anything can fail, so that failures are in it.
+  globals.json = std::find(arguments.begin(), arguments.end(), "-j") != arguments.end() ||
+                 std::find(arguments.begin(), arguments.end(), "--format=json") != arguments.end();
+  if (auto refused = refuse_keys_in_arguments(arguments); !refused) return fail(globals, refused.error());
+  try {
+    std::vector<std::string> prepared = with_empty_values(app, arguments);
+    std::reverse(prepared.begin(), prepared.end());  // CLI11 takes them from the back
+    app.parse(std::move(prepared));
+  } catch (const CLI::ParseError& error) {
+    if (help.wanted) return show_help(app, entry, arguments);
+    return fail(globals, translated(error, arguments));
+  }
+  if (help.wanted) return show_help(app, entry, arguments);
+  if (help.version) return print(version_text(globals.verbosity > 0)) ? 0 : 23;
+  globals.json = format == "json";
+  globals.json_lines = format == "jsonl";
+  constexpr std::array<std::string_view, 4> kFormats{"text", "json", "jsonl", "csv"};
+  if (std::find(kFormats.begin(), kFormats.end(), format) == kFormats.end()) {
+    return fail(globals, {Kind::usage, "not a format: " + printable(format, 40), "text and json are"});
+  }
+  auto settings = read_settings();
+  if (!settings) return fail(globals, settings.error());
+  globals.settings = std::move(*settings);
+  const auto status = command->run(globals);
+  return status ? *status : fail(globals, status.error());
+}
+
+}  // namespace
+
+const std::vector<CommandEntry>& command_table() {
+  static const std::vector<CommandEntry> kTable{
+      {"request", "", "[options] URL...", "make a request and pay for it when asked (the default)", &make_request},
+      {"account", "accounts", "create | import | list | show | default | export | delete | fund | balance [NAME]",
+       "the accounts that pay", &make_account},
+      {"payments", "payment", "list | show | resume | export [ID]", "the journal of what was paid",
+       &make_payments},
+      {"completions", "", "bash | zsh | fish", "a completion script for your shell", &make_completions},
+  };
+  return kTable;
+}
+
+int run_command_line(int argc, char** argv) {
+  std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  const CommandEntry* entry = arguments.empty() ? nullptr : find_command(arguments.front());
+  if (entry != nullptr) {
+    arguments.erase(arguments.begin());
+  } else if (!arguments.empty() && is_future_command(arguments.front())) {
+    say_error({Kind::usage, "paycurl " + arguments.front() + " is not there yet",
+               "to fetch a host of that name: paycurl request " + arguments.front()});
+    return 2;
+  }
+  // Other tools' --method POST would silently leave every offer out.
+  for (std::size_t i = 0; entry == nullptr && i + 1 < arguments.size(); ++i) {
+    if (arguments[i] == "--method" && is_http_method(arguments[i + 1])) {
+      say_error({Kind::usage, "--method chooses a payment method", "the request's method is -X " + arguments[i + 1]});
+      return 2;
+    }
+  }
+  return run_command(entry != nullptr ? *entry : command_table().front(), std::move(arguments));
+}
+
+}  // namespace paycurl

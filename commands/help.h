@@ -1,0 +1,35 @@
+// --help, --version, and the list of options that completions are made of.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace paycurl {
+
+struct OptionHelp {
+  std::vector<std::string> names;  ///< "-o", "--output"
+  std::string value;               ///< "FILE"; empty for a flag
+  std::string text;
+  std::string group;
+};
+
+/// The named options of a command, in their order, without the --no-NAME forms.
+std::vector<OptionHelp> options_of(const CLI::App& app);
+
+/// Declares the options that every command has, where only their names are of interest.
+void declare_common_options(CLI::App& app);
+
+/// The help of one command: synopsis, then its options in groups; only the common ones unless `all`.
+std::string help_text(const CLI::App& app, const std::string& name, const std::string& synopsis, bool all);
+
+/// The list of subcommands.
+std::string commands_text();
+
+/// "0.1.0", and with `verbose` the libraries below it.
+std::string version_text(bool verbose);
+
+}  // namespace paycurl

@@ -1,0 +1,115 @@
+#include "commands/network.h"
+
+#include <array>
+#include <cstdio>
+
+#include <unistd.h>
+
+#include "commands/audience.h"
+#include "commands/output.h"
+#include "commands/signals.h"
+#include "src/base/text.h"
+
+namespace paycurl {
+namespace {
+
+/// "12.3k" as curl's meter writes sizes.
+std::string short_size(double bytes) {
+  constexpr std::string_view kUnits = " kMGT";
+  std::size_t unit = 0;
+  for (; bytes >= 10000 && unit + 1 < kUnits.size(); ++unit) bytes /= 1024;
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.0f", bytes);
+  return std::string(text.data()) + (unit == 0 ? "" : std::string(1, kUnits[unit]));
+}
+
+/// A line on the terminal that is drawn over, four times a second.
+class Meter {
+ public:
+  Meter(bool bar) : bar_(bar) {}
+  ~Meter() {
+    if (drawn_) (void)write_all(STDERR_FILENO, "\r\033[K");
+  }
+  Meter(const Meter&) = delete;
+  Meter& operator=(const Meter&) = delete;
+
+  void show(std::int64_t received, std::int64_t expected) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_) return;
+    next_ = now + std::chrono::milliseconds(250);
+    if (now - start_ < std::chrono::milliseconds(500)) return;  // too quick to be worth a line
+    const double elapsed = std::chrono::duration<double>(now - start_).count();
+    std::string line = short_size(static_cast<double>(received)) + "B";
+    if (expected > 0) {
+      const auto percent = static_cast<std::size_t>(received * 100 / expected);
+      line = std::to_string(percent) + "% of " + short_size(static_cast<double>(expected)) + "B";
+      if (bar_) line = std::string(percent / 2, '#') + std::string(50 - percent / 2, ' ') + " " + line;
+    }
+    line += "  " + short_size(static_cast<double>(received) / elapsed) + "B/s";
+    (void)write_all(STDERR_FILENO, "\r\033[K" + line);
+    drawn_ = true;
+  }
+
+ private:
+  bool bar_;
+  bool drawn_ = false;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point next_ = start_;
+};
+
+bool wants_meter(const Globals& globals, const RequestOptions& options) {
+  if (globals.silent || !options.progress_meter || !is_terminal(STDERR_FILENO)) return false;
+  return !options.outputs.empty() || options.remote_name || !is_terminal(STDOUT_FILENO);
+}
+
+}  // namespace
+
+std::unique_ptr<http::Client> make_network(const Globals& globals, const RequestOptions& options) {
+  http::Settings settings;
+  settings.user_agent = options.has_user_agent ? options.user_agent : user_agent();
+  settings.ca_file = options.cacert.empty() ? globals.settings.ca_file : options.cacert;
+  settings.ca_path = options.capath.empty() ? globals.settings.ca_path : options.capath;
+  settings.insecure = options.insecure;
+  settings.proxy = options.proxy;
+  settings.http_version = options.http_version;
+  settings.compressed = options.compressed;
+  settings.verbose = globals.verbosity > 0;
+  settings.trace = [](char kind, std::string_view line) {
+    say(std::string(1, kind) + " " + redacted(kind, line));
+  };
+  if (wants_meter(globals, options)) {
+    settings.progress = [meter = std::make_shared<Meter>(options.progress_bar)](
+                            std::int64_t received, std::int64_t expected) {
+      meter->show(received, expected);
+    };
+  }
+  settings.interrupt_fd = watch_signals();
+  settings.interruption = &caught_signal;
+  return http::make_client(std::move(settings));
+}
+
+Result<MethodOptions> method_options_of(const Globals& globals, const RequestOptions& options) {
+  MethodOptions method;
+  method.network = globals.settings.network;
+  if (!options.network.empty()) method.network = options.network;
+  method.rpc_url = [given = options.rpc_url, &settings = globals.settings](
+                       std::uint64_t chain) -> std::optional<std::string> {
+    return given.empty() ? settings.rpc_url_of(chain) : given;
+  };
+  method.offline = options.offline;
+  if (options.push) method.push = true;
+  if (options.pull) method.push = false;
+  for (const std::string& option : options.method_options) {
+    const std::size_t equals = option.find('=');
+    if (equals == std::string::npos) {
+      return Error{Kind::usage, "not a method option: " + printable(option, 60), "write -M key=value"};
+    }
+    method.own[option.substr(0, equals)] = option.substr(equals + 1);
+  }
+  auto tokens = named_tokens_of(options);
+  if (!tokens) return tokens.error();
+  method.tokens = std::move(*tokens);
+  return method;
+}
+
+}  // namespace paycurl

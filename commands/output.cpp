@@ -1,0 +1,83 @@
+#include "commands/output.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include <unistd.h>
+
+#include "src/base/text.h"
+#include "src/http/client.h"
+
+namespace paycurl {
+namespace {
+
+/// Letters, not bytes: what a terminal counts (for the text we print, which has no wide letters).
+std::size_t width_of(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
+}
+
+}  // namespace
+
+Result<> write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(fd, bytes.data(), bytes.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return http::transport_error(23, "writing the output: " + std::string(std::strerror(errno)));
+    bytes.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return {};
+}
+
+Result<> print(std::string_view text) { return write_all(STDOUT_FILENO, text); }
+
+void say(std::string_view line) { (void)write_all(STDERR_FILENO, std::string(line) + "\n"); }
+
+void say_error(const Error& error) {
+  say("paycurl: error: " + error.message);
+  if (!error.hint.empty()) say("paycurl: hint: " + error.hint);
+}
+
+void say_note(std::string_view sentence) { say("paycurl: note: " + printable(sentence, 400)); }
+
+bool is_terminal(int fd) { return ::isatty(fd) == 1; }
+
+bool may_color(const Globals& globals) {
+  if (globals.color == "always") return true;
+  return globals.color == "auto" && !globals.settings.no_color && is_terminal(STDERR_FILENO);
+}
+
+std::string bold(const Globals& globals, std::string_view text) {
+  return may_color(globals) ? "\033[1m" + std::string(text) + "\033[0m" : std::string(text);
+}
+
+std::string faint(const Globals& globals, std::string_view text) {
+  return may_color(globals) ? "\033[2m" + std::string(text) + "\033[0m" : std::string(text);
+}
+
+std::string shortened(std::string_view hex) {
+  if (hex.size() < 16 || !hex.starts_with("0x")) return printable(hex, 40);
+  return std::string(hex.substr(0, 6)) + "…" + std::string(hex.substr(hex.size() - 4));
+}
+
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      if (i + 1 < row.size()) line.append(widths[i] - width_of(row[i]) + 2, ' ');
+    }
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  }
+  return text;
+}
+
+}  // namespace paycurl

@@ -1,0 +1,341 @@
+// paycurl payments: the journal of what was paid, and the way out of doubt.
+#include <algorithm>
+#include <unistd.h>
+
+#include "commands/audience.h"
+#include "commands/json.h"
+#include "commands/network.h"
+#include "commands/options.h"
+#include "commands/output.h"
+#include "commands/wallet.h"
+#include "src/base/text.h"
+#include "src/protocols/protocols.h"
+
+namespace paycurl {
+namespace {
+
+/// "2026-11-20" or RFC 3339.
+Result<std::optional<Millis>> parse_time(const std::string& text) {
+  if (text.empty()) return std::optional<Millis>();
+  auto time = parse_rfc3339(text.size() == 10 ? text + "T00:00:00Z" : text);
+  if (!time) return Error{Kind::usage, "not a time: " + printable(text, 40), "write 2026-11-20 or 2026-11-20T12:00:00Z"};
+  return time;
+}
+
+std::string csv_field(const std::string& text) {
+  // A field that starts like a formula would be run by spreadsheets.
+  const bool is_formula = !text.empty() && std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos;
+  std::string out = is_formula ? "'" : "";
+  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  const bool quoted = out.find_first_of(",\"\r\n") != std::string::npos;
+  return quoted ? "\"" + out + "\"" : out;
+}
+
+std::string csv_line(const Row& row) {
+  const auto number = [](const std::optional<std::int64_t>& value) {
+    return value ? std::to_string(*value) : "";
+  };
+  const std::vector<std::string> fields{
+      row.id, format_rfc3339(row.time), std::string(name_of(row.status)), row.http_method, row.url,
+      number(row.http_status), row.protocol, row.method, row.intent,
+      format_units(row.paid.amount, row.paid.asset.decimals), row.paid.asset.symbol, row.paid.asset.network,
+      format_units(row.fee, row.paid.asset.decimals), row.recipient, row.payer, row.account,
+      row.reference.value_or("")};
+  std::string line;
+  for (const std::string& field : fields) line += (line.empty() ? "" : ",") + csv_field(field);
+  return line + "\n";
+}
+
+constexpr std::string_view kCsvHead =
+    "id,time,status,http_method,url,http_status,protocol,method,intent,amount,currency,network,fee,"
+    "recipient,payer,account,reference\n";
+
+class PaymentsCommand : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app_ = &app;
+    app.add_option("verb", verb_, "what to do")->type_name("VERB");
+    app.add_option("id", id_, "a payment: its ID, the start of it, or last")->type_name("ID");
+    constexpr const char* kGroup = "Payments";
+    add_value(app, "--limit", filter_.limit, "N", "list: at most that many (20)")->group(kGroup);
+    add_value(app, "--since", since_, "TIME", "from that time on")->group(kGroup);
+    add_value(app, "--until", until_, "TIME", "before that time")->group(kGroup);
+    add_value(app, "--host", filter_.host, "NAME", "of that host")->group(kGroup);
+    add_value(app, "--status", filter_.status, "WORD", "settled, unknown, rejected or not_sent")->group(kGroup);
+    add_value(app, "-a,--account", filter_.account, "NAME", "of that account")->group(kGroup);
+    add_flag(app, "--body", body_, "show: print the kept body again")->group(kGroup);
+    add_value(app, "-o,--output", output_, "FILE", "resume: write the body to this file")->group(kGroup);
+    add_value(app, "--rpc-url", options_.rpc_url, "URL", "resume: the chain's node to ask")->group(kGroup);
+    add_value(app, "--network", options_.network, "NAME", "resume: mainnet, testnet or a chain id")->group(kGroup);
+    add_flag(app, "--offline", options_.offline, "resume: never ask a chain's node")->group(kGroup);
+    add_value(app, "--password-fd", password_.fd, "N", "read the key file's password from this descriptor")
+        ->group(kGroup);
+    add_value(app, "--password-file", password_.file, "FILE", "read the key file's password from this file")
+        ->group(kGroup);
+  }
+
+  Result<int> run(const Globals& globals) override;
+
+ private:
+  Result<> list(const Globals& globals, bool whole_journal);
+  Result<> export_rows(const Globals& globals);
+  Result<> show(const Globals& globals);
+  Result<> show_body(const Globals& globals, const Row& row);
+  Result<int> resume(const Globals& globals);
+  Outcome resume_one(const Globals& globals, Row row, RequestAudience& audience);
+  Result<Ledger*> ledger(const Globals& globals);
+
+  CLI::App* app_ = nullptr;
+  std::string verb_, id_, since_, until_, output_;
+  LedgerFilter filter_;
+  bool body_ = false;
+  PasswordChoice password_;
+  RequestOptions options_;
+  Limits limits_;
+  std::unique_ptr<Wallet> wallet_;
+  std::unique_ptr<http::Client> client_;
+  std::vector<std::unique_ptr<Method>> methods_;
+  std::vector<std::unique_ptr<Protocol>> protocols_;
+};
+
+Result<int> PaymentsCommand::run(const Globals& globals) {
+  const auto since = parse_time(since_);
+  const auto until = parse_time(until_);
+  if (!since) return since.error();
+  if (!until) return until.error();
+  filter_.since = *since;
+  filter_.until = *until;
+  if (filter_.limit < 1) return Error{Kind::usage, "--limit is at least 1"};
+  wallet_ = std::make_unique<Wallet>(globals, password_);
+  const auto done = [](const Result<>& result) { return result ? Result<int>(0) : Result<int>(result.error()); };
+  if (verb_ == "list" || verb_.empty()) return done(list(globals, false));
+  if (verb_ == "export") return done(export_rows(globals));
+  if (verb_ == "show" || verb_ == "view") return done(show(globals));
+  if (verb_ == "resume") return resume(globals);
+  return Error{Kind::usage, "not something to do with payments: " + printable(verb_, 40),
+               "list, show, resume and export are"};
+}
+
+/// Reading must not create a journal where there is none.
+Result<Ledger*> PaymentsCommand::ledger(const Globals& globals) {
+  if (auto folder = globals.settings.need_state_folder(); !folder) return folder.error();
+  const auto state = wallet_->state(false);
+  if (!state) return state.error();
+  return *state == nullptr ? Result<Ledger*>(nullptr) : wallet_->ledger();
+}
+
+Result<> PaymentsCommand::list(const Globals& globals, bool whole_journal) {
+  const auto journal = ledger(globals);
+  if (!journal) return journal.error();
+  LedgerFilter filter = filter_;
+  filter.limit = whole_journal ? INT64_MAX - 1 : filter_.limit;
+  ++filter.limit;  // one more tells whether there are more
+  auto found = *journal == nullptr ? Result<std::vector<Row>>(std::vector<Row>()) : (*journal)->list(filter);
+  if (!found) return found.error();
+  const bool more = static_cast<std::int64_t>(found->size()) == filter.limit;
+  if (more) found->pop_back();
+  const Millis now = system_now();
+  if (globals.json_lines) {
+    std::string lines;
+    for (const Row& row : *found) lines += payment_json(row, now).dump() + "\n";
+    return print(lines);
+  }
+  if (!globals.json) {
+    std::vector<std::vector<std::string>> rows;
+    for (const Row& row : *found) {
+      rows.push_back({row.id, format_rfc3339(row.time / 1000 * 1000), std::string(name_of(row.status)),
+                      describe(row.paid), printable(row.http_method, 10), printable(row.url, 100)});
+    }
+    if (auto printed = print(rows.empty() ? "no payments\n" : table(rows)); !printed) return printed;
+    return more ? print("(more: --limit N)\n") : Result<>();
+  }
+  Json payments = Json::array();
+  struct Total {
+    Money sum;
+    std::int64_t count;
+  };
+  std::vector<Total> totals;
+  for (const Row& row : *found) {
+    payments.push(payment_json(row, now));
+    if (row.status != PaymentStatus::settled) continue;
+    auto at = std::find_if(totals.begin(), totals.end(),
+                           [&](const Total& total) { return total.sum.asset == row.paid.asset; });
+    if (at == totals.end()) at = totals.insert(at, {{Amount(), row.paid.asset}, 0});
+    at->sum.amount = at->sum.amount.plus(row.paid.amount).value_or(at->sum.amount);
+    ++at->count;
+  }
+  Json sums = Json::array();
+  for (const Total& total : totals) {
+    const Asset& asset = total.sum.asset;
+    sums.push(Json::object({{"symbol", asset.symbol},
+                            {"network", asset.network},
+                            {"paid", format_units(total.sum.amount, asset.decimals)},
+                            {"count", total.count}}));
+  }
+  return print(envelope().set("payments", std::move(payments)).set("totals", std::move(sums)).set("more", more).dump() +
+               "\n");
+}
+
+/// The whole journal unless --limit says otherwise; CSV unless a format says otherwise.
+Result<> PaymentsCommand::export_rows(const Globals& globals) {
+  const bool limited = app_->count("--limit") != 0;
+  if (globals.json || globals.json_lines) return list(globals, !limited);
+  const auto journal = ledger(globals);
+  if (!journal) return journal.error();
+  std::string text{kCsvHead};
+  if (*journal != nullptr) {
+    LedgerFilter filter = filter_;
+    if (!limited) filter.limit = INT64_MAX;
+    const auto found = (*journal)->list(filter);
+    if (!found) return found.error();
+    for (const Row& row : *found) text += csv_line(row);
+  }
+  return print(text);
+}
+
+Result<> PaymentsCommand::show_body(const Globals& globals, const Row& row) {
+  const auto fd = Spool::open(globals.settings.state_folder, row.id);
+  if (!fd || !row.body_size) {
+    return fd ? Error{Kind::usage, "the body of payment " + row.id + " was not kept whole"} : fd.error();
+  }
+  std::string chunk(64 * 1024, '\0');
+  Result<> written;
+  ssize_t got = 0;
+  while (written && (got = ::read(*fd, chunk.data(), chunk.size())) > 0) {
+    written = print(std::string_view(chunk).substr(0, static_cast<std::size_t>(got)));
+  }
+  ::close(*fd);
+  return written;
+}
+
+Result<> PaymentsCommand::show(const Globals& globals) {
+  if (id_.empty()) return Error{Kind::usage, "which payment? give its ID, or last", "see paycurl payments list"};
+  const auto journal = ledger(globals);
+  if (!journal) return journal.error();
+  if (*journal == nullptr) return Error{Kind::usage, "no payment " + printable(id_, 40)};
+  const auto row = (*journal)->find(id_);
+  if (!row) return row.error();
+  if (body_) return show_body(globals, *row);
+  const auto events = (*journal)->events(row->seq);
+  if (!events) return events.error();
+  Json json = payment_json(*row, system_now());
+  json.set("challenge", stored_json(row->challenge)).set("receipt", stored_json(row->receipt));
+  json.set("requestDigest", row->digest);
+  Json list = Json::array();
+  for (const Event& event : *events) {
+    list.push(Json::object({{"time", format_rfc3339(event.time)}, {"state", event.state}}));
+  }
+  json.set("events", std::move(list));
+  json.set("body", row->body_size && row->body_expires
+                       ? Json::object({{"size", *row->body_size},
+                                       {"type", Json::or_null(row->body_type)},
+                                       {"expires", format_rfc3339(*row->body_expires)}})
+                       : Json());
+  if (globals.json) return print(envelope().set("payment", std::move(json)).dump() + "\n");
+  std::vector<std::vector<std::string>> rows{
+      {"payment", row->id},
+      {"status", std::string(name_of(row->status))},
+      {"time", format_rfc3339(row->time)},
+      {"request", printable(row->http_method, 20) + " " + printable(row->url, 400)},
+      {"paid", describe(row->paid) + " on " + row->paid.asset.network},
+      {"to", row->recipient},
+      {"from", row->payer + " (" + printable(row->account, 70) + ")"},
+      {"for", row->method + "/" + row->intent + " challenge " + printable(row->challenge_id, 100)},
+  };
+  const auto add = [&](const char* name, const std::optional<std::string>& value) {
+    if (value) rows.push_back({name, printable(*value, 400)});
+  };
+  add("reference", row->reference);
+  if (row->http_status) rows.push_back({"answer", std::to_string(*row->http_status)});
+  if (row->status == PaymentStatus::unknown) rows.push_back({"in doubt until", format_rfc3339(row->valid_until)});
+  for (const Event& event : *events) rows.push_back({event.state, format_rfc3339(event.time)});
+  if (row->body_expires && *row->body_expires > system_now()) {
+    rows.push_back({"body", std::to_string(*row->body_size) + " bytes, kept until " +
+                                format_rfc3339(*row->body_expires)});
+  }
+  return print(table(rows));
+}
+
+Outcome PaymentsCommand::resume_one(const Globals& globals, Row row, RequestAudience& audience) {
+  std::vector<const Protocol*> protocols;
+  for (const auto& protocol : protocols_) protocols.push_back(protocol.get());
+  std::vector<Method*> methods;
+  for (const auto& method : methods_) methods.push_back(method.get());
+  FlowOptions flow;
+  flow.preference.allow_http = true;  // the row was begun under the rules of its own run
+  flow.paid_deadlines = paid_deadlines_of(options_);
+  FlowParts parts{*client_,
+                  std::move(protocols),
+                  std::move(methods),
+                  limits_,
+                  [this, &row] { return wallet_->spender_of(row, limits_); },
+                  [](const Offer&, const Payer&) { return Result<>(); },
+                  globals.settings.state_folder,
+                  audience,
+                  &system_now};
+  return Flow(std::move(parts), std::move(flow)).resume(row);
+}
+
+Result<int> PaymentsCommand::resume(const Globals& globals) {
+  const auto journal = ledger(globals);
+  if (!journal) return journal.error();
+  std::vector<Row> rows;
+  if (!id_.empty()) {
+    if (*journal == nullptr) return Error{Kind::usage, "no payment " + printable(id_, 40)};
+    auto row = (*journal)->find(id_);
+    if (!row) return row.error();
+    rows.push_back(std::move(*row));
+  } else if (*journal != nullptr) {
+    auto doubts = (*journal)->in_doubt();
+    if (!doubts) return doubts.error();
+    rows = std::move(*doubts);
+  }
+  client_ = make_network(globals, options_);
+  auto method_options = method_options_of(globals, options_);
+  if (!method_options) return method_options.error();
+  auto methods = make_methods(*method_options, *client_);
+  if (!methods) return methods.error();
+  methods_ = std::move(*methods);
+  protocols_ = make_protocols();
+  int status = 0;
+  Json results = Json::array();
+  for (Row& row : rows) {
+    const PaymentStatus before = row.status;
+    Destination to;
+    to.output = output_;
+    to.discard = globals.json && output_.empty();
+    RequestAudience audience(globals, to);
+    Outcome outcome;
+    if (before == PaymentStatus::unknown) {
+      outcome = resume_one(globals, row, audience);
+    } else {
+      outcome.payment = before;
+      outcome.row = row;
+    }
+    const PaymentStatus after = outcome.row ? outcome.row->status : before;
+    results.push(Json::object({{"id", row.id},
+                               {"before", name_of(before)},
+                               {"after", name_of(after)},
+                               {"delivered", outcome.delivered},
+                               {"error", outcome.error ? error_json(*outcome.error, &outcome) : Json()}}));
+    if (outcome.error) {
+      say_error(*outcome.error);
+      if (status == 0 || outcome.error->kind == Kind::outcome_unknown) status = outcome.error->exit_status();
+    } else if (!globals.silent && !globals.json) {
+      say("payment " + row.id + " is " + std::string(name_of(after)));
+    }
+  }
+  if (rows.empty() && !globals.silent && !globals.json) say("no payment is in doubt");
+  if (globals.json) {
+    if (auto printed = print(envelope().set("results", std::move(results)).dump() + "\n"); !printed) {
+      return printed.error();
+    }
+  }
+  return status;
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_payments() { return std::make_unique<PaymentsCommand>(); }
+
+}  // namespace paycurl

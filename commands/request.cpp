@@ -1,0 +1,449 @@
+// paycurl [request] <url>...: makes requests, pays when asked to.
+#include <algorithm>
+#include <cstring>
+
+#include <sys/stat.h>
+
+#include "commands/audience.h"
+#include "commands/json.h"
+#include "commands/network.h"
+#include "commands/output.h"
+#include "commands/prompt.h"
+#include "commands/request_options.h"
+#include "commands/wallet.h"
+#include "commands/write_out.h"
+#include "src/base/text.h"
+#include "src/protocols/protocols.h"
+
+namespace paycurl {
+namespace {
+
+/// 107, 108, 130, 100 to 109, 1 to 99: the gravest of several URLs is the exit status.
+int gravity(int status) {
+  if (status == 107) return 5;
+  if (status == 108) return 4;
+  if (status == 130 || status == 143) return 3;
+  if (status >= 100) return 2;
+  return status == 0 ? 0 : 1;
+}
+
+void add_money(std::vector<Money>& sums, const Money& money) {
+  for (Money& sum : sums) {
+    if (sum.asset != money.asset) continue;
+    sum.amount = sum.amount.plus(money.amount).value_or(sum.amount);
+    return;
+  }
+  sums.push_back(money);
+}
+
+bool is_paid(const Outcome& outcome) {
+  return outcome.row && outcome.payment == PaymentStatus::settled;
+}
+
+/// Whether a credential left: then -s hides nothing.
+bool is_committed(const Outcome& outcome) {
+  return outcome.row && outcome.payment != PaymentStatus::not_sent;
+}
+
+bool is_valid_utf8(const std::string& text) { return valid_utf8(text) == text; }
+
+class RequestCommand : public Command {
+ public:
+  void declare(CLI::App& app) override {
+    app_ = &app;
+    declare_request_options(app, options_);
+  }
+
+  Result<int> run(const Globals& globals) override;
+
+ private:
+  Result<> set_up(const Globals& globals);
+  int run_one(const Globals& globals, std::size_t index, const PreparedBody& body);
+  Flow make_flow(const Globals& globals, RequestAudience& audience, bool keeps_method);
+  Destination destination_of(const Globals& globals, std::size_t index, const std::string& file_name) const;
+  Result<> confirm(const Globals& globals, const Offer& offer, const Payer& payer) const;
+  void add_accept_payment(http::Request& request) const;
+  void check_afterwards(Outcome& outcome) const;
+  Result<Json> quote_json(const Outcome& outcome);
+  Result<> show(const Globals& globals, const http::Request& request, const Outcome& outcome,
+                const RequestAudience& audience, const std::string& file);
+  Result<> show_offers(const Globals& globals, const http::Request& request, const Outcome& outcome);
+  Json envelope_of(const http::Request& request, const Outcome& outcome,
+                   const RequestAudience& audience, const std::string& file) const;
+  void tell(const Globals& globals, const Outcome& outcome) const;
+  Result<> write_variables(const std::string& url, const http::Request& request, const Outcome& outcome,
+                           std::size_t index, const std::string& file);
+
+  CLI::App* app_ = nullptr;
+  RequestOptions options_;
+  Limits limits_;
+  Preference preference_;
+  std::unique_ptr<http::Client> client_;
+  std::vector<std::unique_ptr<Method>> methods_;
+  std::vector<std::unique_ptr<Protocol>> protocols_;
+  std::unique_ptr<Wallet> wallet_;
+  std::vector<Money> total_;
+};
+
+Result<> RequestCommand::set_up(const Globals& globals) {
+  collect_body_parts(*app_, options_);
+  if (auto fine = check_request_options(options_, globals); !fine) return fine;
+  auto limits = limits_of(options_, globals.settings);
+  if (!limits) return limits.error();
+  limits_ = std::move(*limits);
+  preference_ = preference_of(options_, globals.settings);
+  if (!options_.user.empty() && options_.user.find(':') == std::string::npos) {
+    const auto password = ask_password(globals.settings, "Password of user " + printable(options_.user), false);
+    if (!password) return password.error();
+    options_.user += ":" + std::string(password->text());
+  }
+  client_ = make_network(globals, options_);
+  auto method_options = method_options_of(globals, options_);
+  if (!method_options) return method_options.error();
+  auto methods = make_methods(*method_options, *client_);
+  if (!methods) return methods.error();
+  methods_ = std::move(*methods);
+  protocols_ = make_protocols();
+  wallet_ = std::make_unique<Wallet>(globals, PasswordChoice{options_.password_fd, options_.password_file});
+  return {};
+}
+
+Result<int> RequestCommand::run(const Globals& globals) {
+  if (auto ready = set_up(globals); !ready) return ready.error();
+  auto body = prepare_body(options_);
+  if (!body) return body.error();
+  int gravest = 0;
+  for (std::size_t i = 0; i < options_.urls.size(); ++i) {
+    const int status = run_one(globals, i, *body);
+    if (gravity(status) > gravity(gravest)) gravest = status;
+    if (status == 130 || status == 143) break;
+  }
+  return gravest;
+}
+
+/// What a server should know of what we can pay (draft-httpauth-payment-00, client preferences).
+void RequestCommand::add_accept_payment(http::Request& request) const {
+  if (request.headers.find("accept-payment") != nullptr) return;
+  std::string value;
+  const auto& wanted = preference_.methods;
+  for (const auto& method : methods_) {
+    const bool left_out =
+        !wanted.empty() && std::find(wanted.begin(), wanted.end(), method->name()) == wanted.end();
+    for (const std::string_view intent : method->intents()) {
+      if (left_out || (!preference_.intent.empty() && preference_.intent != intent)) continue;
+      value += (value.empty() ? "" : ", ") + std::string(method->name()) + "/" + std::string(intent);
+    }
+  }
+  if (!value.empty()) request.headers.add("Accept-Payment", value);
+}
+
+Result<> RequestCommand::confirm(const Globals& globals, const Offer& offer, const Payer& payer) const {
+  const bool tell_payer = is_terminal(STDERR_FILENO) && !globals.silent && total_.empty();
+  if (tell_payer) say(faint(globals, "paying from " + payer.address));
+  if (!options_.confirm || options_.yes) return {};
+  const Spend& spend = offer.quote->spend;
+  std::string question = "Pay " + describe(spend.total);
+  if (!spend.payees.empty()) question += " to " + spend.payees.front().address;
+  if (spend.payees.size() > 1) question += " and " + std::to_string(spend.payees.size() - 1) + " others";
+  question += " for " + printable(offer.challenge->url.origin()) + "?";
+  const auto answer = ask_yes(globals.settings, question);
+  if (!answer) {
+    Error error = answer.error();
+    if (error.kind == Kind::usage) error.kind = Kind::declined;
+    error.reason = "confirm";
+    return error;
+  }
+  if (*answer) return {};
+  return Error{Kind::declined, "you said no", "", "confirm"};
+}
+
+Destination RequestCommand::destination_of(const Globals& globals, std::size_t index,
+                                           const std::string& file_name) const {
+  Destination to;
+  if (index < options_.outputs.size()) {
+    to.output = options_.outputs[index];
+  } else if (options_.remote_name) {
+    to.output = file_name;
+    to.follow_links = false;
+  }
+  to.dump_header = options_.dump_header;
+  to.include = options_.include;
+  to.show_challenges = globals.verbosity > 0;
+  to.capture = globals.json;
+  to.discard = options_.inspect || options_.dry_run;
+  to.hide_errors_body = options_.fail;
+  return to;
+}
+
+Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience, bool keeps_method) {
+  FlowOptions flow;
+  flow.preference = preference_;
+  flow.follow = options_.location;
+  flow.max_redirects = options_.max_redirs;
+  flow.keeps_method = keeps_method;
+  flow.pay = options_.pay;
+  flow.stop_at_offers = options_.inspect || options_.dry_run;
+  flow.fail = options_.fail || options_.fail_with_body;
+  flow.unverified_tls = options_.insecure;
+  flow.spool = options_.spool;
+  flow.paid_deadlines = paid_deadlines_of(options_);
+  const Expectations& expected = limits_.expected;
+  flow.must_charge = expected.amount || expected.recipient || expected.currency;
+  std::vector<const Protocol*> protocols;
+  for (const auto& protocol : protocols_) protocols.push_back(protocol.get());
+  std::vector<Method*> methods;
+  for (const auto& method : methods_) methods.push_back(method.get());
+  FlowParts parts{*client_,
+                  std::move(protocols),
+                  std::move(methods),
+                  limits_,
+                  [this] { return wallet_->spender(payer_of(options_), limits_); },
+                  [this, &globals](const Offer& offer, const Payer& payer) {
+                    return confirm(globals, offer, payer);
+                  },
+                  globals.settings.state_folder,
+                  audience,
+                  &system_now};
+  return Flow(std::move(parts), std::move(flow));
+}
+
+int RequestCommand::run_one(const Globals& globals, std::size_t index, const PreparedBody& body) {
+  const std::string& url = options_.urls[index];
+  auto prepared = prepare_request(options_, url, body);
+  const auto report = [&](const Error& error) {
+    say_error(error);
+    if (globals.json) (void)print(failed(error).dump() + "\n");
+    return error.exit_status();
+  };
+  if (!prepared) return report(prepared.error());
+  const Destination to = destination_of(globals, index, prepared->file_name);
+  if (options_.remote_name && index >= options_.outputs.size() &&
+      (to.output.empty() || to.output == "." || to.output == "..")) {
+    return report(http::transport_error(23, "the URL has no file name for -O"));
+  }
+  http::Request& request = prepared->request;
+  const std::string* authorization = request.headers.find("authorization");
+  const bool brings_credential = authorization != nullptr && lower(*authorization).starts_with("payment ");
+  if (brings_credential) options_.pay = false;
+  // --inspect shows what everybody is offered, unless the user asks for less.
+  const bool asks_for_less = !preference_.methods.empty() || !preference_.intent.empty();
+  if (options_.pay && (!options_.inspect || asks_for_less)) add_accept_payment(request);
+
+  RequestAudience audience(globals, to);
+  Flow flow = make_flow(globals, audience, prepared->keeps_method);
+  Outcome outcome = flow.run(request);
+  if (auto finished = audience.finish(outcome); !finished && !outcome.error) outcome.error = finished.error();
+  if (is_paid(outcome)) add_money(total_, outcome.row->paid);
+  check_afterwards(outcome);
+  tell(globals, outcome);
+  auto shown = show(globals, request, outcome, audience, to.output);
+  if (shown) shown = write_variables(url, request, outcome, index, to.output);
+  if (!shown && !outcome.error) {
+    say_error(shown.error());
+    return shown.error().exit_status();
+  }
+  return outcome.error ? outcome.error->exit_status() : 0;
+}
+
+/// --expect-status and --expect-receipt.
+void RequestCommand::check_afterwards(Outcome& outcome) const {
+  if (outcome.error || options_.inspect || options_.dry_run) return;
+  const int status = outcome.head ? outcome.head->status : 0;
+  std::string wrong;
+  if (options_.expect_status && status != *options_.expect_status) {
+    wrong = "the status is " + std::to_string(status) + ", expected " + std::to_string(*options_.expect_status);
+  } else if (options_.expect_receipt && !outcome.receipt) {
+    wrong = "no receipt came";
+  }
+  if (wrong.empty()) return;
+  const bool paid = is_paid(outcome);
+  outcome.error = Error{paid ? Kind::not_delivered : Kind::http_status, wrong, "",
+                        options_.expect_status && status != *options_.expect_status ? "expect_status"
+                                                                                   : "expect_receipt"};
+}
+
+/// The error, or the line that says what was paid.
+void RequestCommand::tell(const Globals& globals, const Outcome& outcome) const {
+  if (outcome.error) {
+    Error error = *outcome.error;
+    const int status = error.exit_status();
+    if (status >= 101 && status <= 105 && outcome.problem) {
+      error.message += " (" + outcome.problem->text() + ")";
+    }
+    if (!globals.silent || options_.show_error || is_committed(outcome)) say_error(error);
+    return;
+  }
+  if (!is_paid(outcome) || globals.silent || !is_terminal(STDERR_FILENO)) return;
+  const Row& row = *outcome.row;
+  say(bold(globals, "paid " + describe(row.paid)) + " to " + shortened(row.recipient) + " · " + row.method +
+      "/" + row.intent + (row.reference ? " · " + shortened(*row.reference) : ""));
+}
+
+Result<> RequestCommand::show(const Globals& globals, const http::Request& request, const Outcome& outcome,
+                              const RequestAudience& audience, const std::string& file) {
+  if (options_.inspect || options_.dry_run) return show_offers(globals, request, outcome);
+  if (!globals.json) return {};
+  return print(envelope_of(request, outcome, audience, file).dump() + "\n");
+}
+
+Json RequestCommand::envelope_of(const http::Request& request, const Outcome& outcome,
+                                 const RequestAudience& audience, const std::string& file) const {
+  Json json = envelope();
+  json.set("request", request_json(request)).set("response", Json()).set("payment", Json());
+  if (outcome.head && outcome.url) {
+    Json headers = Json::object();
+    for (const http::Header& field : outcome.head->headers) {
+      const std::string name = lower(field.name);
+      if (headers.find(name) != nullptr) continue;
+      Json values = Json::array();
+      for (const std::string& value : outcome.head->headers.values(name)) values.push(valid_utf8(value));
+      headers.set(name, std::move(values));
+    }
+    Json response = Json::object({{"status", outcome.head->status},
+                                  {"url", outcome.url->text},
+                                  {"headers", std::move(headers)},
+                                  {"size", outcome.body_size}});
+    const std::string& stored = audience.captured_file().empty() ? file : audience.captured_file();
+    if (!stored.empty() && stored != "-") {
+      response.set("output", stored);
+    } else if (is_valid_utf8(audience.captured())) {
+      response.set("body", audience.captured());
+    } else {
+      response.set("bodyBase64", to_base64(as_bytes(audience.captured())));
+    }
+    json.set("response", std::move(response));
+  }
+  if (outcome.row) {
+    Json payment = payment_json(*outcome.row, system_now());
+    payment.set("receipt", stored_json(outcome.row->receipt));
+    std::string page;
+    for (const auto& method : methods_) {
+      if (method->name() == outcome.row->method) page = method->explorer(*outcome.row);
+    }
+    payment.set("explorer", Json::or_null(std::string_view(page))).set("channel", Json());
+    json.set("payment", std::move(payment));
+  }
+  json.set("total", money_list(total_));
+  json.set("error", outcome.error ? error_json(*outcome.error, &outcome) : Json());
+  const auto whole = [](double millis) { return Json(static_cast<std::int64_t>(millis + 0.5)); };
+  const bool paid = outcome.row.has_value();
+  json.set("timing", Json::object({{"connectMs", whole(outcome.stats.connect)},
+                                   {"challengeMs", outcome.challenged ? whole(outcome.challenge_millis) : Json()},
+                                   {"signMs", paid ? whole(outcome.sign_millis) : Json()},
+                                   {"firstByteMs", whole(outcome.stats.first_byte)},
+                                   {"totalMs", whole(outcome.stats.total + outcome.challenge_millis)}}));
+  return json;
+}
+
+/// The quote of --dry-run: who would pay how much of what they have.
+Result<Json> RequestCommand::quote_json(const Outcome& outcome) {
+  const auto chosen = std::find_if(outcome.offers.begin(), outcome.offers.end(),
+                                   [&](const Offer& offer) { return offer.number == outcome.chosen; });
+  if (outcome.error || chosen == outcome.offers.end()) return Json();
+  const auto payer = wallet_->payer(payer_of(options_));
+  if (!payer) return payer.error();
+  const Spend& spend = chosen->quote->spend;
+  const auto budget = run_budget(spend.total.asset, limits_, {total_, {}});
+  const Money limit{budget ? budget->limit : Amount(), spend.total.asset};
+  const Money left{budget ? budget->left : Amount(), spend.total.asset};
+  Json balance;
+  if (!options_.offline) {
+    const auto balances = chosen->method->balances((*payer)->address, *client_);
+    if (!balances) return balances.error();
+    for (const Money& money : *balances) {
+      if (money.asset != spend.total.asset) continue;
+      balance = money_json(money);
+      const Amount need = spend.total.amount.plus(spend.fee.amount).value_or(money.amount);
+      if (money.amount >= need) continue;
+      Error error{Kind::insufficient_funds, (*payer)->address + " has " + describe(money) +
+                                                ", the payment needs " + describe({need, money.asset}) +
+                                                " with the network fee",
+                  "add funds, or pay from another account", "insufficient_funds"};
+      error.figures = {{Figure::Role::need, {need, money.asset}}, {Figure::Role::have, money}};
+      return error;
+    }
+  }
+  const bool proof = spend.total.amount.is_zero();
+  return Json::object({{"offer", static_cast<std::int64_t>(chosen->number)},
+                       {"total", money_json(spend.total)},
+                       {"fee", spend.fee.amount.is_zero() ? Json() : money_json(spend.fee)},
+                       {"deposit", Json()},
+                       {"mode", proof ? Json() : Json(chosen->quote->mode)},
+                       {"session", Json()},
+                       {"payer", (*payer)->address},
+                       {"account", (*payer)->name},
+                       {"balance", std::move(balance)},
+                       {"limit", money_json(limit)},
+                       {"left", money_json(left)}});
+}
+
+Result<> RequestCommand::show_offers(const Globals& globals, const http::Request& request,
+                                     const Outcome& outcome) {
+  const bool payable = std::any_of(outcome.offers.begin(), outcome.offers.end(),
+                                   [](const Offer& offer) { return offer.payable(); });
+  const bool is_free = !outcome.challenged && outcome.head && outcome.head->status < 400;
+  Json json = envelope();
+  json.set("request", request_json(request));
+  json.set("status", outcome.head ? Json(outcome.head->status) : Json());
+  json.set("free", is_free).set("payable", payable);
+  json.set("chosen", outcome.chosen == 0 ? Json() : Json(static_cast<std::int64_t>(outcome.chosen)));
+  Json offers = Json::array();
+  for (const Offer& offer : outcome.offers) offers.push(offer_json(offer));
+  json.set("offers", std::move(offers));
+  json.set("problem", outcome.problem ? outcome.problem->json : Json());
+  json.set("error", outcome.error ? error_json(*outcome.error, &outcome) : Json());
+  std::optional<Error> failure;
+  if (options_.dry_run) {
+    auto quote = quote_json(outcome);
+    if (!quote) {
+      failure = quote.error();
+      json.set("quote", Json()).set("error", error_json(*failure));
+    } else {
+      json.set("quote", std::move(*quote));
+    }
+  }
+  if (globals.json) {
+    if (auto printed = print(json.dump() + "\n"); !printed) return printed;
+  } else {
+    std::string text = describe_offers(outcome.offers, outcome.chosen);
+    if (text.empty() && outcome.head) {
+      text = (is_free ? "free: the server answered " : "the server answered ") +
+             std::to_string(outcome.head->status) + "\n";
+    }
+    if (const Json* quote = json.find("quote"); quote && quote->members()) {
+      const Json* balance = quote->find("balance");
+      text += "would pay from " + *quote->find("payer")->string() + " (" +
+              printable(*quote->find("account")->string(), 70) + ")";
+      if (balance->members()) text += ", which has " + *balance->find("amount")->string() + " " +
+                                      *balance->find("symbol")->string();
+      text += "\n";
+    }
+    if (auto printed = print(text); !printed) return printed;
+  }
+  if (failure) return *failure;
+  return {};
+}
+
+Result<> RequestCommand::write_variables(const std::string& url, const http::Request& request,
+                                         const Outcome& outcome, std::size_t index, const std::string& file) {
+  if (options_.write_out.empty()) return {};
+  std::string format = options_.write_out;
+  if (format.starts_with('@')) {
+    http::Body from;
+    if (auto read = from.append_file(format.substr(1)); !read) return read;
+    auto text = from.text(1 << 20);
+    if (!text || !*text) return Error{Kind::usage, "the format of -w is too long"};
+    format = std::move(**text);
+  }
+  std::string unknown;
+  const std::string text =
+      write_out(format, {outcome, url, request.method, file, index, total_}, unknown);
+  if (!unknown.empty()) say_note("unknown --write-out variable: " + unknown);
+  return print(text);
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_request() { return std::make_unique<RequestCommand>(); }
+
+}  // namespace paycurl

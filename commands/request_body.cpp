@@ -1,0 +1,192 @@
+// From options to a request: URL, method, fields and body, as curl would send them.
+#include <algorithm>
+#include <array>
+
+#include "commands/request_options.h"
+#include "src/base/text.h"
+#include "src/http/multipart.h"
+
+namespace paycurl {
+namespace {
+
+std::string url_encoded(std::string_view text) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       c == '-' || c == '.' || c == '_' || c == '~';
+    if (plain) {
+      out += c;
+    } else {
+      out += {'%', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  return out;
+}
+
+Result<std::string> file_text(const std::string& path) {
+  http::Body file;
+  if (auto read = file.append_file(path); !read) return read.error();
+  auto text = file.text(UINT64_MAX);
+  if (!text) return text.error();
+  return std::move(**text);
+}
+
+/// --data-urlencode: "content", "=content", "name=content", "@file", "name@file".
+Result<std::string> encoded_part(const std::string& value) {
+  const std::size_t mark = value.find_first_of("=@");
+  if (mark == std::string::npos) return url_encoded(value);
+  const std::string name = value.substr(0, mark);
+  std::string content = value.substr(mark + 1);
+  if (value[mark] == '@') {
+    auto text = file_text(content);
+    if (!text) return text.error();
+    content = std::move(*text);
+  }
+  return (name.empty() ? "" : name + "=") + url_encoded(content);
+}
+
+/// Appends one option's value; files of --data lose their line ends, as in curl.
+Result<> append_part(http::Body& body, const BodyPart& part) {
+  using Kind = BodyPart::Kind;
+  if (part.kind == Kind::url_encoded) {
+    auto text = encoded_part(part.value);
+    if (!text) return text.error();
+    body.append(std::move(*text));
+    return {};
+  }
+  const bool names_file = part.kind != Kind::raw && part.value.starts_with('@');
+  if (!names_file) {
+    body.append(part.value);
+    return {};
+  }
+  const std::string path = part.value.substr(1);
+  if (part.kind != Kind::data) return body.append_file(path);
+  auto text = file_text(path);
+  if (!text) return text.error();
+  std::erase_if(*text, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+  body.append(std::move(*text));
+  return {};
+}
+
+Result<PreparedBody> form_body(const RequestOptions& options) {
+  http::Multipart form;
+  for (const BodyPart& part : options.body) {
+    auto added = part.kind == BodyPart::Kind::form ? form.add(part.value) : form.add_string(part.value);
+    if (!added) return added.error();
+  }
+  PreparedBody prepared;
+  prepared.content_type = form.content_type();
+  prepared.body = std::make_shared<const http::Body>(form.finish());
+  return prepared;
+}
+
+Result<> check_url_text(const std::string& url, bool globoff) {
+  if (globoff) return {};
+  // Brackets of an IPv6 host are before the path.
+  const std::size_t scheme = url.find("://");
+  const std::size_t host = scheme == std::string::npos ? 0 : scheme + 3;
+  const std::size_t path = url.find_first_of("/?", host);
+  if (path == std::string::npos || url.find_first_of("[]{}", path) == std::string::npos) return {};
+  return Error{Kind::usage, "[ ] { } in a URL: paycurl does not make many requests out of one",
+               "with -g they are sent as they are"};
+}
+
+Result<> add_user_fields(const RequestOptions& options, http::Request& request) {
+  std::vector<std::string> lines;
+  for (const std::string& given : options.headers) {
+    if (!given.starts_with('@')) {
+      lines.push_back(given);
+      continue;
+    }
+    const auto text = file_text(given.substr(1));
+    if (!text) return text.error();
+    for (std::size_t at = 0; at < text->size();) {
+      const std::size_t end = std::min(text->find('\n', at), text->size());
+      std::string line{trimmed(std::string_view(*text).substr(at, end - at))};
+      if (!line.empty()) lines.push_back(std::move(line));
+      at = end + 1;
+    }
+  }
+  for (const std::string& line : lines) {
+    auto field = http::parse_header_line(line);
+    if (!field) return field.error();
+    if (field->removes) {
+      request.removed_headers.push_back(field->field.name);
+    } else {
+      request.headers.add(field->field.name, field->field.value);
+    }
+  }
+  return {};
+}
+
+/// Adds a field unless the user sent or removed one of that name.
+void add_default(http::Request& request, const std::string& name, const std::string& value) {
+  const bool removed = std::any_of(
+      request.removed_headers.begin(), request.removed_headers.end(),
+      [&](const std::string& gone) { return equals_ignoring_case(gone, name); });
+  if (!removed && request.headers.find(name) == nullptr) request.headers.add(name, value);
+}
+
+}  // namespace
+
+Result<PreparedBody> prepare_body(const RequestOptions& options) {
+  if (options.body.empty()) return PreparedBody{};
+  const BodyPart::Kind first = options.body.front().kind;
+  if (first == BodyPart::Kind::form || first == BodyPart::Kind::form_string) return form_body(options);
+  http::Body body;
+  bool is_json = false;
+  for (const BodyPart& part : options.body) {
+    // curl joins --data with "&" and --json with nothing.
+    if (part.kind != BodyPart::Kind::json && &part != &options.body.front()) body.append("&");
+    if (auto added = append_part(body, part); !added) return added.error();
+    is_json = is_json || part.kind == BodyPart::Kind::json;
+  }
+  PreparedBody prepared;
+  if (options.get) {
+    auto text = body.text(UINT64_MAX);
+    if (!text) return text.error();
+    prepared.query = std::move(**text);
+    return prepared;
+  }
+  prepared.body = std::make_shared<const http::Body>(std::move(body));
+  prepared.content_type = is_json ? "application/json" : "application/x-www-form-urlencoded";
+  if (is_json) prepared.accept = "application/json";
+  return prepared;
+}
+
+Result<PreparedRequest> prepare_request(const RequestOptions& options, const std::string& text,
+                                        const PreparedBody& body) {
+  if (auto fine = check_url_text(text, options.globoff); !fine) return fine.error();
+  auto url = http::parse_url(text, options.proto_default);
+  if (!url) return url.error();
+  if (!body.query.empty()) {
+    url = http::with_query(*url, body.query);
+    if (!url) return url.error();
+  }
+  PreparedRequest prepared;
+  http::Request& request = prepared.request;
+  request.url = std::move(*url);
+  prepared.file_name = http::file_name(request.url);
+  if (auto added = add_user_fields(options, request); !added) return added.error();
+  const std::string user = options.user.empty() ? request.url.userinfo : options.user;
+  if (!options.bearer.empty()) {
+    add_default(request, "Authorization", "Bearer " + options.bearer);
+  } else if (!user.empty()) {
+    add_default(request, "Authorization", "Basic " + to_base64(as_bytes(user)));
+  }
+  if (!options.referer.empty()) add_default(request, "Referer", options.referer);
+  if (!body.content_type.empty()) add_default(request, "Content-Type", body.content_type);
+  if (!body.accept.empty()) add_default(request, "Accept", body.accept);
+  request.body = body.body;
+  request.method = request.body ? "POST" : options.head ? "HEAD" : "GET";
+  if (!options.method.empty()) {
+    prepared.keeps_method = true;
+    request.method = options.method;
+  }
+  request.deadlines = unpaid_deadlines_of(options);
+  return prepared;
+}
+
+}  // namespace paycurl

@@ -1,0 +1,306 @@
+#include "commands/request_options.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "commands/options.h"
+#include "commands/output.h"
+#include "src/base/text.h"
+
+namespace paycurl {
+namespace {
+
+constexpr const char* kCommon = "Common";
+constexpr const char* kHttp = "HTTP";
+constexpr const char* kOutput = "Output";
+constexpr const char* kConnection = "Connection";
+constexpr const char* kPayment = "Payment";
+constexpr const char* kOffer = "Choosing an offer";
+constexpr const char* kPayer = "Who pays";
+
+const std::vector<std::pair<const char*, BodyPart::Kind>>& body_options() {
+  static const std::vector<std::pair<const char*, BodyPart::Kind>> kOptions{
+      {"--data", BodyPart::Kind::data},
+      {"--data-ascii", BodyPart::Kind::data},
+      {"--data-raw", BodyPart::Kind::raw},
+      {"--data-binary", BodyPart::Kind::binary},
+      {"--data-urlencode", BodyPart::Kind::url_encoded},
+      {"--json", BodyPart::Kind::json},
+      {"--form", BodyPart::Kind::form},
+      {"--form-string", BodyPart::Kind::form_string},
+  };
+  return kOptions;
+}
+
+void declare_asked(CLI::App& app, RequestOptions& o) {
+  add_value(app, "-X,--request", o.method, "METHOD", "use this request method")->group(kCommon);
+  add_list(app, "-H,--header", o.headers, "LINE", "send a header field: 'Name: value'")->group(kCommon);
+  const auto body = [&](const char* names, const char* value, const std::string& text, const char* group) {
+    // The values are collected afterwards, in the order of the command line.
+    app.add_option(names, text)->expected(1, 1 << 29)->allow_extra_args(false)->type_name(value)->group(group);
+  };
+  body("-d,--data", "DATA", "send a body (POST); @FILE reads a file, @- stdin", kCommon);
+  body("--json", "DATA", "send JSON, with its Content-Type and Accept", kCommon);
+  body("--data-ascii", "DATA", "the same as --data", kHttp);
+  body("--data-raw", "DATA", "like --data, but @ means nothing", kHttp);
+  body("--data-binary", "DATA", "like --data, but files keep their line ends", kHttp);
+  body("--data-urlencode", "DATA", "like --data, URL-encoded: NAME=content, NAME@FILE", kHttp);
+  body("-F,--form", "NAME=CONTENT", "send a multipart form; @FILE uploads, <FILE reads", kHttp);
+  body("--form-string", "NAME=STRING", "the same without a meaning of @ and <", kHttp);
+  add_flag(app, "-G,--get", o.get, "put the data into the URL and use GET")->group(kHttp);
+  add_flag(app, "-I,--head", o.head, "ask for the head only")->group(kHttp);
+  add_value(app, "-A,--user-agent", o.user_agent, "NAME", "send this User-Agent")->group(kHttp);
+  add_value(app, "-e,--referer", o.referer, "URL", "send this Referer")->group(kHttp);
+  add_value(app, "-u,--user", o.user, "USER:PASSWORD", "send HTTP Basic authentication")->group(kHttp);
+  add_flag(app, "--basic", o.basic, "HTTP Basic authentication (the default)")->group(kHttp);
+  add_value(app, "--oauth2-bearer,--bearer", o.bearer, "TOKEN", "send a bearer token")->group(kHttp);
+  add_value(app, "--proto-default", o.proto_default, "SCHEME", "the scheme of URLs without one")->group(kHttp);
+  add_flag(app, "-g,--globoff", o.globoff, "allow [ ] { } in URLs")->group(kHttp);
+  app.add_option("--url,url", o.urls, "the URL to ask")->expected(0, 1 << 29)->type_name("URL")->group(kHttp);
+}
+
+void declare_sending(CLI::App& app, RequestOptions& o) {
+  add_flag(app, "-L,--location", o.location, "follow redirects")->group(kCommon);
+  add_value(app, "--max-redirs", o.max_redirs, "N", "at most that many; -1 is any number (50)")->group(kHttp);
+  add_flag(app, "-k,--insecure", o.insecure, "do not verify TLS certificates; nothing is paid then")
+      ->group(kConnection);
+  add_value(app, "--cacert", o.cacert, "FILE", "trust the certificates in this file")->group(kConnection);
+  add_value(app, "--capath", o.capath, "FOLDER", "trust the certificates in this folder")->group(kConnection);
+  add_value(app, "-x,--proxy", o.proxy, "URL", "use this proxy")->group(kConnection);
+  add_flag(app, "--compressed", o.compressed, "ask for a compressed answer and decode it")->group(kHttp);
+  const auto version = [&](const char* names, const char* value, const char* text) {
+    app.add_flag_callback(names, [&o, value] { o.http_version = value; }, text)->group(kConnection);
+  };
+  version("-0,--http1.0", "1.0", "use HTTP 1.0");
+  version("--http1.1", "1.1", "use HTTP 1.1");
+  version("--http2", "2", "use HTTP 2");
+  add_value(app, "-m,--max-time", o.max_time, "SECONDS", "limit the whole exchange; 0 is no limit")
+      ->group(kCommon);
+  add_value(app, "--connect-timeout", o.connect_timeout, "SECONDS", "limit connecting (10)")
+      ->group(kConnection);
+  add_value(app, "-y,--speed-time", o.speed_time, "SECONDS", "give up when slower than -Y for that long")
+      ->group(kConnection);
+  add_value(app, "-Y,--speed-limit", o.speed_limit, "BYTES", "the speed that -y speaks of, per second (1)")
+      ->group(kConnection);
+}
+
+void declare_output(CLI::App& app, RequestOptions& o) {
+  add_list(app, "-o,--output", o.outputs, "FILE", "write the body to a file")->group(kCommon);
+  add_flag(app, "-O,--remote-name", o.remote_name, "write the body to a file named like the URL's end")
+      ->group(kOutput);
+  add_value(app, "-D,--dump-header", o.dump_header, "FILE", "write the answer's head to a file")->group(kOutput);
+  add_flag(app, "-i,--include", o.include, "print the answer's head before the body")->group(kCommon);
+  add_flag(app, "-f,--fail", o.fail, "exit 22 on a status of 400 and above, without the body")->group(kCommon);
+  add_flag(app, "--fail-with-body", o.fail_with_body, "the same, with the body")->group(kOutput);
+  add_flag(app, "-S,--show-error", o.show_error, "with -s, still say what went wrong")->group(kOutput);
+  add_value(app, "-w,--write-out", o.write_out, "FORMAT", "print this afterwards; %{name} is a variable")
+      ->group(kOutput);
+  add_flag(app, "-N,--no-buffer", o.no_buffer, "has no effect: output is never buffered")->group(kOutput);
+  add_flag(app, "-#,--progress-bar", o.progress_bar, "show the progress as a bar")->group(kOutput);
+  app.add_flag("--progress-meter,!--no-progress-meter", o.progress_meter, "show the progress on a terminal")
+      ->take_last()
+      ->group(kOutput);
+  app.add_flag("--spool,!--no-spool", o.spool, "keep what was paid for, for `payments show --body`")
+      ->take_last()
+      ->group(kOutput);
+}
+
+void declare_payment(CLI::App& app, RequestOptions& o) {
+  add_flag(app, "--inspect", o.inspect, "show the offers and what could be paid; pays nothing")->group(kPayment);
+  add_flag(app, "--dry-run", o.dry_run, "do everything up to the signature")->group(kPayment);
+  app.add_flag("--pay,!--no-pay", o.pay, "pay when asked to (the default); --no-pay is plain curl")
+      ->take_last()
+      ->group(kPayment);
+  add_list(app, "--max-spend", o.max_spend, "LIMIT", "at most that much in this run: 0.05, 5:TOKEN (1.00)")
+      ->group(kPayment);
+  add_value(app, "--max-fee", o.max_fee, "LIMIT", "at most that much network fee for a payment (0.02)")
+      ->group(kPayment);
+  add_flag(app, "--confirm", o.confirm, "ask on the terminal before paying")->group(kPayment);
+  add_flag(app, "--yes", o.yes, "do not ask")->group(kPayment);
+  add_value(app, "--expect-amount", o.expect_amount, "X", "pay only this price: 0.01 or '<=0.01'")
+      ->group(kPayment);
+  add_value(app, "--expect-recipient", o.expect_recipient, "ADDRESS", "pay only to this address")
+      ->group(kPayment);
+  add_value(app, "--expect-currency", o.expect_currency, "TOKEN", "pay only in this token")->group(kPayment);
+  add_value(app, "--expect-status", o.expect_status, "N", "fail when the final status is another")
+      ->group(kPayment);
+  add_flag(app, "--expect-receipt", o.expect_receipt, "fail when no receipt came")->group(kPayment);
+  add_list(app, "--token", o.tokens, "ADDRESS:DECIMALS[:SYMBOL]", "a token that paycurl does not know")
+      ->group(kPayment);
+  add_flag(app, "--allow-http", o.allow_http, "pay over plain http, or TLS that -k left unverified")
+      ->group(kPayment);
+}
+
+void declare_offer(CLI::App& app, RequestOptions& o) {
+  add_value(app, "--method", o.methods, "NAME[,NAME]", "pay only with these methods: tempo")->group(kOffer);
+  add_value(app, "--intent", o.intent, "NAME", "take only offers of this kind: charge")->group(kOffer);
+  add_value(app, "--currency", o.currency, "TOKEN", "take only offers in this token")->group(kOffer);
+  add_value(app, "--network", o.network, "NAME", "mainnet, testnet or a chain id")->group(kOffer);
+  add_value(app, "--challenge", o.challenge, "N", "take the Nth offer of the answer")->group(kOffer);
+  add_value(app, "--protocol", o.protocol, "NAME", "the wire protocol: auto or mpp")->group(kOffer);
+  add_flag(app, "--push", o.push, "broadcast the payment ourselves")->group(kOffer);
+  add_flag(app, "--pull", o.pull, "let the server broadcast it")->group(kOffer);
+  add_list(app, "-M,--method-option", o.method_options, "KEY=VALUE", "an option of the method: fee-token=0x...")
+      ->group(kOffer);
+  add_value(app, "--rpc-url", o.rpc_url, "URL", "the chain's node to ask")->group(kOffer);
+  add_flag(app, "--offline", o.offline, "never ask a chain's node")->group(kOffer);
+}
+
+void declare_payer(CLI::App& app, RequestOptions& o) {
+  add_value(app, "-a,--account", o.account, "NAME", "pay from this account")->group(kCommon);
+  add_value(app, "--key-fd", o.key_fd, "N", "read the private key from this descriptor")->group(kPayer);
+  add_value(app, "--key-file", o.key_file, "FILE", "use this encrypted key file")->group(kPayer);
+  add_value(app, "--password-fd", o.password_fd, "N", "read the key file's password from this descriptor")
+      ->group(kPayer);
+  add_value(app, "--password-file", o.password_file, "FILE", "read the key file's password from this file")
+      ->group(kPayer);
+}
+
+http::Duration duration_of(double seconds) {
+  return http::Duration(static_cast<http::Duration::rep>(std::llround(seconds * 1000)));
+}
+
+std::vector<std::string> split(const std::string& list, char separator) {
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; at <= list.size();) {
+    const std::size_t end = std::min(list.find(separator, at), list.size());
+    if (end > at) parts.push_back(list.substr(at, end - at));
+    at = end + 1;
+  }
+  return parts;
+}
+
+Error contradiction(const char* text) { return {Kind::usage, text}; }
+
+}  // namespace
+
+void declare_request_options(CLI::App& app, RequestOptions& options) {
+  declare_asked(app, options);
+  declare_sending(app, options);
+  declare_output(app, options);
+  declare_payment(app, options);
+  declare_offer(app, options);
+  declare_payer(app, options);
+}
+
+void collect_body_parts(const CLI::App& app, RequestOptions& options) {
+  std::vector<std::size_t> taken(body_options().size());
+  for (const CLI::Option* parsed : app.parse_order()) {
+    for (std::size_t i = 0; i < body_options().size(); ++i) {
+      const auto& [name, kind] = body_options()[i];
+      if (!parsed->check_lname(std::string(name).substr(2))) continue;
+      options.body.push_back({kind, parsed->results()[taken[i]++]});
+    }
+  }
+  options.has_user_agent = app.count("--user-agent") != 0;
+}
+
+Result<> check_request_options(const RequestOptions& o, const Globals& globals) {
+  if (o.urls.empty()) return Error{Kind::usage, "no URL", "try paycurl --help"};
+  if (o.protocol != "auto" && o.protocol != "mpp") {
+    return Error{Kind::usage, "not a protocol: " + printable(o.protocol, 40), "this paycurl speaks mpp"};
+  }
+  if (o.push && o.pull) return contradiction("--push and --pull exclude each other");
+  if (o.inspect && o.dry_run) return contradiction("--inspect and --dry-run exclude each other");
+  if (o.head && !o.body.empty() && !o.get) return contradiction("--head sends no body; use -G or -X");
+  if (o.fail && o.fail_with_body) return contradiction("--fail and --fail-with-body exclude each other");
+  if (o.challenge && *o.challenge == 0) return contradiction("--challenge counts from 1");
+  if (o.max_time.value_or(0) < 0 || o.connect_timeout.value_or(0) < 0) {
+    return contradiction("a time limit is negative");
+  }
+  if (globals.json && o.include) return contradiction("-i and --format json exclude each other");
+  const bool is_form = std::any_of(o.body.begin(), o.body.end(), [](const BodyPart& part) {
+    return part.kind == BodyPart::Kind::form || part.kind == BodyPart::Kind::form_string;
+  });
+  const bool is_data = std::any_of(o.body.begin(), o.body.end(), [](const BodyPart& part) {
+    return part.kind != BodyPart::Kind::form && part.kind != BodyPart::Kind::form_string;
+  });
+  if (is_form && (is_data || o.get)) return contradiction("-F excludes -d, --json and -G");
+  return {};
+}
+
+Result<Limits> limits_of(const RequestOptions& options, const Settings& settings) {
+  Limits limits;
+  std::vector<std::string> given = options.max_spend;
+  if (given.empty() && settings.max_spend) given = {*settings.max_spend};
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    auto limit = parse_limit(given[i]);
+    if (!limit) return std::move(limit).error().within("--max-spend");
+    // A limit replaces the default, or an earlier limit, on the same unit.
+    std::erase_if(limits.max_spend, [&](const Limit& old) { return old.unit == limit->unit; });
+    limits.max_spend.push_back(std::move(*limit));
+  }
+  if (!options.max_fee.empty()) {
+    auto limit = parse_limit(options.max_fee);
+    if (!limit) return std::move(limit).error().within("--max-fee");
+    limits.max_fee = std::move(*limit);
+  }
+  if (!options.expect_amount.empty()) {
+    auto read = parse_expected_amount(options.expect_amount, limits.expected);
+    if (!read) return std::move(read).error().within("--expect-amount");
+  }
+  if (!options.expect_recipient.empty()) limits.expected.recipient = options.expect_recipient;
+  if (!options.expect_currency.empty()) limits.expected.currency = options.expect_currency;
+  return limits;
+}
+
+Result<std::vector<Asset>> named_tokens_of(const RequestOptions& options) {
+  std::vector<Asset> tokens;
+  for (const std::string& text : options.tokens) {
+    const Error bad{Kind::usage, "not a token: " + printable(text, 80), "write ADDRESS:DECIMALS[:SYMBOL]"};
+    const auto parts = split(text, ':');
+    if (parts.size() < 2 || parts.size() > 3) return bad;
+    const auto address = Address::parse(parts[0]);
+    const auto decimals = Amount::parse(parts[1]);
+    if (!address || !decimals || *decimals > Amount(36)) return bad;
+    const std::string symbol = parts.size() == 3 ? parts[2] : shortened(address->checksummed());
+    tokens.push_back({symbol, std::stoi(parts[1]), address->lower_hex(), "", false});
+  }
+  return tokens;
+}
+
+Preference preference_of(const RequestOptions& options, const Settings& settings) {
+  Preference preference;
+  preference.methods =
+      split(options.methods.empty() ? settings.method.value_or("") : options.methods, ',');
+  preference.intent = options.intent;
+  preference.currency = options.currency;
+  preference.number = options.challenge;
+  preference.allow_http = options.allow_http;
+  return preference;
+}
+
+http::Deadlines unpaid_deadlines_of(const RequestOptions& options) {
+  http::Deadlines limits;
+  limits.head = std::chrono::seconds(120);
+  if (options.connect_timeout) limits.connect = duration_of(*options.connect_timeout);
+  if (options.max_time) {
+    limits.total = duration_of(*options.max_time);
+    limits.head = http::Duration(0);
+  }
+  if (options.speed_time || options.speed_limit) {
+    limits.slow_seconds = options.speed_time.value_or(30);
+    limits.slow_bytes_per_second = options.speed_limit.value_or(1);
+    limits.idle = http::Duration(0);
+  }
+  return limits;
+}
+
+http::Deadlines paid_deadlines_of(const RequestOptions& options) {
+  http::Deadlines limits = unpaid_deadlines_of(options);
+  if (!options.max_time) limits.head = std::chrono::seconds(300);
+  if (!options.max_time && !options.speed_time && !options.speed_limit) {
+    limits.idle = std::chrono::seconds(300);
+  }
+  return limits;
+}
+
+PayerChoice payer_of(const RequestOptions& options) {
+  PayerChoice choice;
+  if (!options.account.empty()) choice.account = options.account;
+  choice.key_fd = options.key_fd;
+  if (!options.key_file.empty()) choice.key_file = options.key_file;
+  return choice;
+}
+
+}  // namespace paycurl

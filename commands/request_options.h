@@ -1,0 +1,102 @@
+// The options of a request, as the command line gives them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "commands/command.h"
+#include "src/http/message.h"
+#include "src/payment/flow.h"
+#include "wallet/accounts.h"
+
+namespace paycurl {
+
+/// One of the options that make a body, in the order of the command line.
+struct BodyPart {
+  enum class Kind { data, raw, binary, url_encoded, json, form, form_string };
+  Kind kind;
+  std::string value;
+};
+
+struct RequestOptions {
+  // What is asked
+  std::vector<std::string> urls;
+  std::string method;
+  std::vector<std::string> headers;
+  std::vector<BodyPart> body;
+  bool get = false, head = false, basic = false;
+  std::string user_agent, referer, user, bearer, proto_default;
+  bool has_user_agent = false;
+  bool globoff = false;
+
+  // How it is sent
+  bool location = false, insecure = false, compressed = false;
+  int max_redirs = 50;
+  std::string cacert, capath, proxy, http_version;
+  std::optional<double> max_time, connect_timeout;
+  std::optional<std::uint32_t> speed_time, speed_limit;
+
+  // Where the answer goes
+  std::vector<std::string> outputs;
+  bool remote_name = false, include = false, fail = false, fail_with_body = false;
+  std::string dump_header, write_out;
+  bool no_buffer = false, progress_bar = false, progress_meter = true, show_error = false;
+  bool spool = true;
+
+  // Payment
+  bool inspect = false, dry_run = false, pay = true, confirm = false, yes = false, allow_http = false;
+  std::vector<std::string> max_spend;
+  std::string max_fee;
+  std::vector<std::string> tokens;
+  std::string expect_amount, expect_recipient, expect_currency;
+  std::optional<int> expect_status;
+  bool expect_receipt = false;
+  std::string methods, intent, currency, network, protocol = "auto";
+  std::optional<std::size_t> challenge;
+  std::string rpc_url;
+  bool offline = false, push = false, pull = false;
+  std::vector<std::string> method_options;
+
+  // Who pays
+  std::string account, key_file, password_file;
+  std::optional<int> key_fd, password_fd;
+};
+
+/// Declares them all on `app`; `options` must outlive the parsing.
+void declare_request_options(CLI::App& app, RequestOptions& options);
+
+/// The body options in the order in which they stood. Call after parsing.
+void collect_body_parts(const CLI::App& app, RequestOptions& options);
+
+/// What was said that contradicts itself or has no meaning: a usage error.
+Result<> check_request_options(const RequestOptions& options, const Globals& globals);
+
+/// The parts of the options that other layers understand.
+Result<Limits> limits_of(const RequestOptions& options, const Settings& settings);
+Result<std::vector<Asset>> named_tokens_of(const RequestOptions& options);
+Preference preference_of(const RequestOptions& options, const Settings& settings);
+http::Deadlines unpaid_deadlines_of(const RequestOptions& options);
+http::Deadlines paid_deadlines_of(const RequestOptions& options);
+PayerChoice payer_of(const RequestOptions& options);
+
+/// The body that the body options make, and the fields that go with it; a null body where there are
+/// none. With -G, the query instead.
+struct PreparedBody {
+  std::shared_ptr<const http::Body> body;
+  std::string content_type;
+  std::string accept;
+  std::string query;
+};
+Result<PreparedBody> prepare_body(const RequestOptions& options);
+
+/// The request for one URL, with the user's fields and curl's defaults.
+struct PreparedRequest {
+  http::Request request;
+  bool keeps_method = false;  ///< -X was given
+  std::string file_name;      ///< for -O
+};
+Result<PreparedRequest> prepare_request(const RequestOptions& options, const std::string& url,
+                                        const PreparedBody& body);
+
+}  // namespace paycurl

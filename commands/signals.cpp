@@ -1,0 +1,40 @@
+#include "commands/signals.h"
+
+#include <array>
+#include <csignal>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace paycurl {
+namespace {
+
+volatile std::sig_atomic_t g_signal = 0;
+std::array<int, 2> g_pipe{-1, -1};
+
+extern "C" void on_signal(int number) {
+  if (g_signal != 0) ::_exit(128 + number);
+  g_signal = number;
+  const char byte = 0;
+  (void)!::write(g_pipe[1], &byte, 1);
+}
+
+}  // namespace
+
+int watch_signals() {
+  if (g_pipe[0] >= 0 || ::pipe2(g_pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0) return g_pipe[0];
+  struct sigaction action {};
+  action.sa_handler = &on_signal;
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+  action.sa_handler = SIG_IGN;
+  ::sigaction(SIGPIPE, &action, nullptr);
+  return g_pipe[0];
+}
+
+std::optional<Kind> caught_signal() {
+  if (g_signal == 0) return std::nullopt;
+  return g_signal == SIGTERM ? Kind::terminated : Kind::interrupted;
+}
+
+}  // namespace paycurl

@@ -1,0 +1,153 @@
+#include "src/http/body.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/base/text.h"
+
+namespace paycurl::http {
+namespace {
+
+constexpr std::size_t kInMemory = 1 << 20;
+constexpr std::size_t kChunk = 64 * 1024;
+
+Error read_error(const std::string& name, const char* why) {
+  Error error{Kind::transport, "reading " + printable(name) + ": " + why};
+  error.transport = CURLE_READ_ERROR;
+  return error;
+}
+
+}  // namespace
+
+class Body::File {
+ public:
+  File(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}
+  ~File() { ::close(fd_); }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+
+  Result<std::size_t> read(std::uint64_t offset, std::span<char> out) const {
+    while (true) {
+      const ssize_t got = ::pread(fd_, out.data(), out.size(), static_cast<off_t>(offset));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return read_error(name_, std::strerror(errno));
+      if (got == 0) return read_error(name_, "the file became shorter while it was sent");
+      return static_cast<std::size_t>(got);
+    }
+  }
+
+ private:
+  int fd_;
+  std::string name_;
+};
+
+void Body::append(std::string bytes) {
+  digest_.reset();
+  size_ += bytes.size();
+  const std::uint64_t size = bytes.size();
+  if (size != 0) pieces_.push_back({std::move(bytes), nullptr, size});
+}
+
+Result<> Body::append_descriptor(int fd, const std::string& name) {
+  auto file = std::make_shared<const File>(fd, name);
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return read_error(name, std::strerror(errno));
+  if (S_ISDIR(status.st_mode)) return read_error(name, "it is a directory");
+  digest_.reset();
+  if (S_ISREG(status.st_mode)) {
+    const auto size = static_cast<std::uint64_t>(status.st_size);
+    size_ += size;
+    if (size != 0) pieces_.push_back({{}, std::move(file), size});
+    return {};
+  }
+  // A pipe: up to kInMemory bytes stay in memory, more go to a file without a name.
+  std::string head;
+  std::string chunk(kChunk, '\0');
+  int spool = -1;
+  std::shared_ptr<const File> spooled;
+  std::uint64_t size = 0;
+  while (true) {
+    const ssize_t got = ::read(fd, chunk.data(), chunk.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return read_error(name, std::strerror(errno));
+    if (got == 0) break;
+    size += static_cast<std::uint64_t>(got);
+    head.append(chunk, 0, static_cast<std::size_t>(got));
+    if (head.size() < kInMemory) continue;
+    if (spool < 0) {
+      std::FILE* unnamed = std::tmpfile();
+      spool = unnamed == nullptr ? -1 : ::fcntl(::fileno(unnamed), F_DUPFD_CLOEXEC, 3);
+      if (unnamed != nullptr) std::fclose(unnamed);
+      if (spool < 0) return read_error(name, "no room for a temporary copy");
+      spooled = std::make_shared<const File>(spool, name);
+    }
+    for (std::string_view rest = head; !rest.empty();) {
+      const ssize_t put = ::write(spool, rest.data(), rest.size());
+      if (put <= 0) return read_error(name, "no room for a temporary copy");
+      rest.remove_prefix(static_cast<std::size_t>(put));
+    }
+    head.clear();
+  }
+  if (spooled) {
+    pieces_.push_back({{}, std::move(spooled), size - head.size()});
+    size_ += size - head.size();
+  }
+  append(std::move(head));
+  return {};
+}
+
+Result<> Body::append_file(const std::string& path) {
+  const int fd = path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                             : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return read_error(path, std::strerror(errno));
+  return append_descriptor(fd, path);
+}
+
+Result<std::size_t> Body::read(std::uint64_t offset, std::span<char> out) const {
+  for (const Piece& piece : pieces_) {
+    if (offset >= piece.size) {
+      offset -= piece.size;
+      continue;
+    }
+    const std::size_t size = static_cast<std::size_t>(
+        std::min<std::uint64_t>(out.size(), piece.size - offset));
+    if (piece.file) return piece.file->read(offset, out.first(size));
+    std::memcpy(out.data(), piece.bytes.data() + offset, size);
+    return size;
+  }
+  return std::size_t{0};
+}
+
+Result<Digest> Body::sha256() const {
+  if (digest_) return *digest_;
+  Sha256 hash;
+  std::string chunk(std::min<std::uint64_t>(kChunk, std::max<std::uint64_t>(size_, 1)), '\0');
+  for (std::uint64_t offset = 0; offset < size_;) {
+    const auto got = read(offset, chunk);
+    if (!got) return got.error();
+    hash.update(as_bytes(std::string_view(chunk).substr(0, *got)));
+    offset += *got;
+  }
+  digest_ = hash.finish();
+  return *digest_;
+}
+
+Result<std::optional<std::string>> Body::text(std::uint64_t limit) const {
+  if (size_ > limit) return std::optional<std::string>();
+  std::string whole(size_, '\0');
+  for (std::uint64_t offset = 0; offset < size_;) {
+    const auto got = read(offset, std::span<char>(whole).subspan(offset));
+    if (!got) return got.error();
+    offset += *got;
+  }
+  return std::optional(std::move(whole));
+}
+
+}  // namespace paycurl::http

@@ -1,0 +1,76 @@
+// Exchanges with servers: many at a time, each told to a Stream as it happens. No policy: a redirect
+// is an answer like any other, and nothing is sent twice.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "src/http/message.h"
+
+namespace paycurl::http {
+
+/// Receives one exchange. An error from `head` or `data` ends the exchange and comes back in `done`.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  /// The final head; informational ones are in Head::raw. Once, before any data.
+  virtual Result<> head(const Head& head) = 0;
+  /// Body bytes as they arrive, decoded when --compressed was asked for.
+  virtual Result<> data(std::string_view bytes) = 0;
+  /// The end, always and once. Kind::transport when the exchange failed, Kind::interrupted or
+  /// terminated when a signal ended it.
+  virtual void done(Result<> result, const Stats& stats) = 0;
+};
+
+/// Runs exchanges. Not thread-safe; callbacks come from inside `run`.
+class Client {
+ public:
+  virtual ~Client() = default;
+  /// Queues an exchange and returns its number. May be called from inside a Stream's callbacks: the
+  /// new exchange then runs beside the others. `stream` must live until its `done`.
+  virtual int start(Request request, Stream& stream) = 0;
+  /// Ends an exchange; its `done` comes with `reason`. Unknown numbers are ignored.
+  virtual void cancel(int exchange, Error reason) = 0;
+  /// Lets an exchange go on for that long and no longer.
+  virtual void limit(int exchange, Duration from_now) = 0;
+  /// Returns when no exchange is left.
+  virtual void run() = 0;
+};
+
+/// What all connections of a process have in common.
+struct Settings {
+  std::string user_agent;
+  std::string ca_file, ca_path;   ///< empty: the library's
+  bool insecure = false;          ///< -k
+  std::string proxy;              ///< empty: the environment's; "-" is not special
+  std::string http_version;       ///< "", "1.0", "1.1", "2"
+  bool compressed = false;
+  bool verbose = false;           ///< feeds `trace`
+  /// curl's "* > <" lines: `kind` is that character; lines without their ends, credentials not yet
+  /// hidden.
+  std::function<void(char kind, std::string_view line)> trace;
+  /// Bytes received and expected so far (expected 0 when unknown), a few times a second.
+  std::function<void(std::int64_t received, std::int64_t expected)> progress;
+  int interrupt_fd = -1;          ///< readable once a signal came; see `interruption`
+  std::function<std::optional<Kind>()> interruption;  ///< interrupted or terminated, when it came
+};
+
+std::unique_ptr<Client> make_client(Settings settings);
+
+/// One exchange from start to end, its body kept up to `limit` bytes (more is a transport error 63).
+Result<Answer> fetch(Client& client, Request request, std::size_t limit);
+
+/// libcurl's one-sentence meaning of its error number.
+std::string transport_text(int code);
+/// An error of that number.
+Error transport_error(int code, std::string message);
+
+/// The point in time that a Date field names, in seconds since 1970 (RFC 9110 section 5.6.7).
+std::optional<std::int64_t> parse_http_date(const std::string& text);
+
+/// "libcurl/7.88.1 OpenSSL/3.0.22 ...".
+std::string library_version();
+
+}  // namespace paycurl::http

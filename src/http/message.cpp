@@ -1,0 +1,58 @@
+#include "src/http/message.h"
+
+#include <algorithm>
+
+#include "src/base/text.h"
+
+namespace paycurl::http {
+
+void Headers::replace(std::string_view name, std::string value) {
+  remove(name);
+  add(std::string(name), std::move(value));
+}
+
+void Headers::remove(std::string_view name) {
+  std::erase_if(all_, [&](const Header& field) { return equals_ignoring_case(field.name, name); });
+}
+
+const std::string* Headers::find(std::string_view name) const {
+  const auto found = std::find_if(all_.begin(), all_.end(), [&](const Header& field) {
+    return equals_ignoring_case(field.name, name);
+  });
+  return found == all_.end() ? nullptr : &found->value;
+}
+
+std::vector<std::string> Headers::values(std::string_view name) const {
+  std::vector<std::string> found;
+  for (const Header& field : all_) {
+    if (equals_ignoring_case(field.name, name)) found.push_back(field.value);
+  }
+  return found;
+}
+
+Result<HeaderLine> parse_header_line(std::string_view line) {
+  using namespace std::string_view_literals;
+  const Error bad{Kind::usage, "not a header field: " + printable(line, 60), "write -H 'Name: value'"};
+  if (line.find_first_of("\r\n\0"sv) != std::string_view::npos) return bad;
+  const std::size_t end = line.find_first_of(":;");
+  if (end == std::string_view::npos || end == 0) return bad;
+  const std::string_view name = line.substr(0, end);
+  const std::string_view value = trimmed(line.substr(end + 1));
+  constexpr std::string_view kTokenMarks = "!#$%&'*+-.^_`|~";
+  const bool is_token = std::all_of(name.begin(), name.end(), [&](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           kTokenMarks.find(c) != std::string_view::npos;
+  });
+  const bool semicolon = line[end] == ';';
+  if (!is_token || (semicolon && !value.empty())) return bad;
+  HeaderLine read{{std::string(name), std::string(value)}};
+  read.removes = !semicolon && value.empty();
+  return read;
+}
+
+bool Head::is_redirect() const {
+  const bool moves = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+  return moves && headers.find("location") != nullptr;
+}
+
+}  // namespace paycurl::http

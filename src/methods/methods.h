@@ -1,0 +1,34 @@
+// The payment methods we have.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/payment/method.h"
+
+namespace paycurl {
+
+/// What the user said that methods care about.
+struct MethodOptions {
+  std::optional<std::string> network;  ///< "mainnet", "testnet" or a chain id
+  std::function<std::optional<std::string>(std::uint64_t chain)> rpc_url;  ///< the user's node
+  bool offline = false;                ///< never ask a chain or node
+  std::optional<bool> push;            ///< --push, --pull
+  std::map<std::string, std::string> own;  ///< -M key=value
+  std::vector<Asset> tokens;           ///< --token: address, decimals, symbol; network empty
+  Clock clock = &system_now;
+};
+
+/// All methods. Usage error when an option does not make sense.
+Result<std::vector<std::unique_ptr<Method>>> make_methods(const MethodOptions& options,
+                                                          http::Client& client);
+
+namespace tempo {
+/// TIP-20 charges on the Tempo chains.
+Result<std::unique_ptr<Method>> make_method(const MethodOptions& options, http::Client& client);
+}  // namespace tempo
+
+}  // namespace paycurl

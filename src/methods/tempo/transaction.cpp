@@ -1,0 +1,86 @@
+#include "src/methods/tempo/transaction.h"
+
+namespace paycurl::tempo {
+namespace {
+
+using evm::Rlp;
+
+constexpr std::uint8_t kType = 0x76;
+constexpr std::uint8_t kHandOffType = 0x78;
+constexpr std::size_t kFields = 13;
+constexpr std::size_t kValidBefore = 8;
+constexpr std::size_t kFeePayerSignature = 11;
+
+Bytes typed(std::uint8_t type, const Rlp& fields) {
+  const Bytes encoded = fields.encode();
+  Bytes all{type};
+  all.insert(all.end(), encoded.begin(), encoded.end());
+  return all;
+}
+
+Result<Rlp> fields_of(ByteView preimage) {
+  const Error bad{Kind::internal, "this is no unsigned Tempo transaction"};
+  if (preimage.empty() || preimage.front() != kType) return bad;
+  auto fields = Rlp::decode(preimage.subspan(1));
+  if (!fields || !fields->is_list() || fields->items().size() != kFields) return bad;
+  return fields;
+}
+
+/// The mark that leaves the fee to whoever signs field 11 later: the byte 00.
+Rlp sponsor_mark() { return Rlp::bytes(Bytes{0x00}); }
+
+}  // namespace
+
+Amount expiring_nonce_key() {
+  ByteArray<32> ones{};
+  ones.fill(0xff);
+  return *Amount::from_big_endian(ones);
+}
+
+Bytes signing_preimage(const Transaction& transaction) {
+  Rlp calls = Rlp::list();
+  for (const Call& call : transaction.calls) {
+    calls.items().push_back(
+        Rlp::list({Rlp::address(call.to), Rlp::integer(call.value), Rlp::bytes(call.input)}));
+  }
+  const bool names_fee_token = transaction.fee_token && !transaction.sponsored;
+  return typed(kType, Rlp::list({Rlp::integer(transaction.chain),
+                                 Rlp::integer(transaction.priority_fee),
+                                 Rlp::integer(transaction.max_fee),
+                                 Rlp::integer(transaction.gas),
+                                 std::move(calls),
+                                 transaction.access_list,
+                                 Rlp::integer(transaction.nonce_key),
+                                 Rlp::integer(transaction.nonce),
+                                 Rlp::integer(transaction.valid_before),
+                                 Rlp::integer(transaction.valid_after),
+                                 names_fee_token ? Rlp::address(*transaction.fee_token) : Rlp::bytes({}),
+                                 transaction.sponsored ? sponsor_mark() : Rlp::bytes({}),
+                                 Rlp::list()}));
+}
+
+Result<Bytes> complete(ByteView preimage, const Address& sender, const Signature& signature) {
+  auto fields = fields_of(preimage);
+  if (!fields) return fields.error();
+  Rlp& fee_payer = fields->items()[kFeePayerSignature];
+  const bool sponsored = fee_payer.content() == sponsor_mark().content();
+  if (sponsored) fee_payer = Rlp::address(sender);
+  fields->items().push_back(Rlp::bytes(signature.bytes()));
+  return typed(sponsored ? kHandOffType : kType, *fields);
+}
+
+Result<std::uint64_t> valid_before_of(ByteView preimage) {
+  const auto fields = fields_of(preimage);
+  if (!fields) return fields.error();
+  std::uint64_t seconds = 0;
+  for (const std::uint8_t byte : fields->items()[kValidBefore].content()) seconds = seconds << 8 | byte;
+  return seconds;
+}
+
+Digest expiring_nonce_hash(ByteView preimage, const Address& sender) {
+  Bytes all(preimage.begin(), preimage.end());
+  all.insert(all.end(), sender.bytes().begin(), sender.bytes().end());
+  return keccak256(all);
+}
+
+}  // namespace paycurl::tempo

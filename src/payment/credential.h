@@ -1,0 +1,15 @@
+// The proof of payment that goes back to the server.
+#pragma once
+
+#include "src/payment/challenge.h"
+
+namespace paycurl {
+
+/// A secret until the server has it: whoever holds it can present it. Never printed.
+struct Credential {
+  Challenge challenge;
+  Json payload;        ///< the method's own part
+  std::string source;  ///< who paid, as a DID; may be empty
+};
+
+}  // namespace paycurl

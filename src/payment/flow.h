@@ -1,0 +1,123 @@
+// The 402 loop: ask, choose an offer, pay it once, ask again.
+//
+// Everything it needs comes in: the HTTP client, the protocols and methods, the limits, the way to
+// the spender, a clock. It never prints; an Audience hears what happens.
+//
+// Once a credential has left, the answer to "was it paid?" comes from the server's head, else from the
+// rail, else it stays unknown. No second payment is made in one run, and no payment at all while an
+// earlier one for the same request is in doubt.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/http/client.h"
+#include "src/payment/method.h"
+#include "src/payment/problem.h"
+#include "src/payment/protocol.h"
+#include "src/payment/selection.h"
+#include "wallet/spool.h"
+
+namespace paycurl {
+
+/// Why a head is shown.
+enum class HeadRole {
+  answer,     ///< its body follows
+  redirect,   ///< it is being followed
+  challenge,  ///< the 402 that is going to be paid
+  refusal,    ///< of a payment; the body is kept for the error
+};
+
+class Audience {
+ public:
+  virtual ~Audience() = default;
+  /// Opens everything that heads and bodies go to. Called before anything is signed, so that an
+  /// unwritable file costs nothing.
+  virtual Result<> prepare() = 0;
+  virtual Result<> head(const http::Head& head, HeadRole role) = 0;
+  virtual Result<> body(std::string_view bytes) = 0;
+  /// The offers, examined; `chosen` may be nullptr.
+  virtual void offers(const std::vector<Offer>& offers, const Offer* chosen) = 0;
+  /// The row is signed, the credential leaves now.
+  virtual void paying(const Row& row) = 0;
+  virtual void receipt(const Receipt& receipt) = 0;
+  /// A sentence that the user should see although nothing failed.
+  virtual void note(const std::string& sentence) = 0;
+};
+
+struct FlowOptions {
+  Preference preference;
+  bool follow = false;             ///< -L
+  int max_redirects = 50;          ///< negative: any number
+  bool keeps_method = false;       ///< -X was given: redirects do not change the method
+  bool pay = true;                 ///< --no-pay
+  bool stop_at_offers = false;     ///< --inspect, --dry-run
+  bool fail = false;               ///< -f, --fail-with-body
+  bool unverified_tls = false;     ///< -k
+  bool spool = true;
+  bool must_charge = false;        ///< an answer without an offer is an error (--expect-...)
+  http::Deadlines paid_deadlines;
+};
+
+/// How a request ended.
+struct Outcome {
+  std::optional<Error> error;
+  PaymentStatus payment = PaymentStatus::none;
+  bool challenged = false;  ///< the server asked for payment
+  std::optional<http::Head> head;  ///< of the last answer
+  std::optional<http::Url> url;    ///< of the last answer
+  std::vector<Offer> offers;
+  std::size_t chosen = 0;  ///< its number; 0 when none was
+  std::optional<Problem> problem;
+  std::optional<Row> row;  ///< the payment, once it was begun
+  std::optional<Receipt> receipt;
+  bool delivered = false;  ///< a body was handed over whole
+  int redirects = 0;
+  std::string redirect_url;  ///< where an answer that was not followed points
+  std::int64_t body_size = 0;
+  http::Stats stats;            ///< of the last exchange
+  double challenge_millis = 0;  ///< until the 402 was here
+  double sign_millis = 0;
+};
+
+struct FlowParts {
+  http::Client& client;
+  std::vector<const Protocol*> protocols;
+  std::vector<Method*> methods;
+  const Limits& limits;
+  /// Opens journal, account and key; called when something is about to be paid.
+  std::function<Result<Spender*>()> spender;
+  /// Asks the user; Kind::declined when they say no.
+  std::function<Result<>(const Offer&, const Payer&)> approve;
+  std::string state_folder;  ///< for the spool
+  Audience& audience;
+  Clock clock;
+};
+
+class Flow {
+ public:
+  Flow(FlowParts parts, FlowOptions options);
+  ~Flow();
+  Flow(const Flow&) = delete;
+  Flow& operator=(const Flow&) = delete;
+
+  /// Makes the request, pays when asked to.
+  Outcome run(http::Request request);
+
+  /// Finishes a payment in doubt: sends the same credential again while it is valid and the row has the
+  /// whole request, else asks the rail. Never pays.
+  Outcome resume(Row row);
+
+ private:
+  class Run;
+  FlowParts parts_;
+  FlowOptions options_;
+};
+
+/// The text that two runs of the same request by the same payer share: method, URL, body and own
+/// fields without Authorization, Cookie and what we add.
+Result<std::string> identity_of(const http::Request& request, const std::string& payer);
+
+}  // namespace paycurl

@@ -1,0 +1,185 @@
+#include "src/payment/selection.h"
+
+#include <algorithm>
+
+#include "src/base/text.h"
+
+namespace paycurl {
+namespace {
+
+std::string quoted(std::string_view text) { return "\"" + printable(text, 40) + "\""; }
+
+std::optional<Refusal> excluded(const Offer& offer, const Preference& preference) {
+  const Challenge& challenge = *offer.challenge;
+  const auto& methods = preference.methods;
+  if (!methods.empty() &&
+      std::find(methods.begin(), methods.end(), challenge.method) == methods.end()) {
+    return Refusal{"excluded", "--method leaves out " + quoted(challenge.method)};
+  }
+  if (!preference.intent.empty() && preference.intent != challenge.intent) {
+    return Refusal{"excluded", "--intent leaves out " + quoted(challenge.intent)};
+  }
+  if (preference.number && *preference.number != offer.number) {
+    return Refusal{"excluded", "--challenge names another offer"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> insecure(const Channel& channel, const Preference& preference) {
+  if (preference.allow_http || (!channel.plain_http && !channel.unverified_tls)) return std::nullopt;
+  if (channel.plain_http && channel.loopback) return std::nullopt;
+  return Refusal{"insecure", channel.plain_http
+                                 ? "it came over plain http, where anyone on the way can change it"
+                                 : "it came over TLS that -k left unverified"};
+}
+
+Method* find_method(const std::vector<Method*>& methods, const std::string& name) {
+  const auto found = std::find_if(methods.begin(), methods.end(),
+                                  [&](const Method* method) { return method->name() == name; });
+  return found == methods.end() ? nullptr : *found;
+}
+
+bool has_intent(const Method& method, const std::string& intent) {
+  const auto intents = method.intents();
+  return std::find(intents.begin(), intents.end(), intent) != intents.end();
+}
+
+std::optional<Refusal> unknown(const Offer& offer) {
+  if (offer.method == nullptr) {
+    return Refusal{"unknown_method", "paycurl does not know the method " +
+                                         quoted(offer.challenge->method)};
+  }
+  if (!has_intent(*offer.method, offer.challenge->intent)) {
+    return Refusal{"unknown_intent", "paycurl does not know the intent " +
+                                         quoted(offer.challenge->intent) + " of " +
+                                         quoted(offer.challenge->method)};
+  }
+  return std::nullopt;
+}
+
+/// "sha-256=:<base64>:" (RFC 9530), or without the colons as mppx writes it.
+bool is_digest_of(std::string_view text, const Digest& body) {
+  constexpr std::string_view kAlgorithm = "sha-256=";
+  if (!text.starts_with(kAlgorithm)) return false;
+  text.remove_prefix(kAlgorithm.size());
+  if (text.size() > 2 && text.front() == ':' && text.back() == ':') {
+    text = text.substr(1, text.size() - 2);
+  }
+  return text == to_base64(body);
+}
+
+/// What is wrong with this moment, this request or the way the offer came.
+std::optional<Refusal> unfit(const Challenge& challenge, const Terms& terms) {
+  if (challenge.expires && *challenge.expires <= terms.now + challenge.clock_offset) {
+    return Refusal{"expired", "it expired at " + format_rfc3339(*challenge.expires)};
+  }
+  if (challenge.digest && (!terms.body || !is_digest_of(*challenge.digest, *terms.body))) {
+    return Refusal{"malformed", "its digest is not that of the request body"};
+  }
+  return insecure(terms.channel, terms.preference);
+}
+
+bool is_currency(const Asset& asset, const std::string& wanted) {
+  return wanted.empty() || equals_ignoring_case(wanted, asset.token) ||
+         equals_ignoring_case(wanted, asset.symbol);
+}
+
+Offer examine_one(std::size_t number, Result<Challenge> read, const std::vector<Method*>& methods,
+                  const Preference& preference) {
+  Offer offer;
+  offer.number = number;
+  if (!read) {
+    offer.refusal = Refusal{"malformed", read.error().message};
+    return offer;
+  }
+  offer.challenge = std::move(*read);
+  offer.method = find_method(methods, offer.challenge->method);
+  offer.refusal = excluded(offer, preference);
+  if (auto why = unknown(offer)) {
+    if (!offer.refusal) offer.refusal = std::move(why);
+    return offer;
+  }
+  if (auto why = offer.method->refusal(*offer.challenge)) {
+    if (!offer.refusal) offer.refusal = std::move(why);
+    return offer;
+  }
+  auto quote = offer.method->quote(*offer.challenge);
+  if (!quote) {
+    if (!offer.refusal) offer.refusal = Refusal{"malformed", quote.error().message};
+    return offer;
+  }
+  if (!offer.refusal && !is_currency(quote->spend.total.asset, preference.currency)) {
+    offer.refusal = Refusal{"excluded", "--currency leaves out " + quoted(quote->spend.total.asset.symbol)};
+  }
+  offer.quote = std::move(*quote);
+  return offer;
+}
+
+/// Graver reasons say more about what to do.
+Kind kind_of(const std::string& reason) {
+  if (reason == "insecure") return Kind::declined;
+  if (reason == "malformed" || reason == "expired") return Kind::protocol;
+  return Kind::unsupported;
+}
+
+Error refused(const std::vector<Offer>& offers) {
+  const auto has = [&](Kind kind) {
+    return std::any_of(offers.begin(), offers.end(),
+                       [&](const Offer& offer) { return kind_of(offer.refusal->reason) == kind; });
+  };
+  const Kind kind = has(Kind::declined)      ? Kind::declined
+                    : has(Kind::unsupported) ? Kind::unsupported
+                                             : Kind::protocol;
+  Error error{kind, offers.size() == 1 ? "the offer cannot be paid: " : "no offer can be paid:"};
+  for (const Offer& offer : offers) {
+    if (error.reason.empty() && kind_of(offer.refusal->reason) == kind) {
+      error.reason = offer.refusal->reason;
+    }
+    if (offers.size() != 1) {
+      error.message += (offer.number == 1 ? " (" : "; (") + std::to_string(offer.number) + ") ";
+    }
+    if (offer.number <= 8) error.message += offer.refusal->text;
+    if (offer.number == 8 && offers.size() > 8) {
+      error.message += "; and " + std::to_string(offers.size() - 8) + " more";
+      break;
+    }
+  }
+  error.hint = kind == Kind::declined ? "use https; --allow-http takes the risk"
+                                      : "see the offers with --inspect";
+  return error;
+}
+
+}  // namespace
+
+std::vector<Offer> examine(std::vector<Result<Challenge>> challenges,
+                           const std::vector<Method*>& methods, const Terms& terms) {
+  std::vector<Offer> offers;
+  for (auto& read : challenges) {
+    Offer offer = examine_one(offers.size() + 1, std::move(read), methods, terms.preference);
+    if (offer.payable()) offer.refusal = unfit(*offer.challenge, terms);
+    if (offer.quote) {
+      if (auto allowed = allow(offer.quote->spend, terms.limits, terms.spent); !allowed) {
+        offer.declined = allowed.error();
+      }
+    }
+    offers.push_back(std::move(offer));
+  }
+  return offers;
+}
+
+Result<const Offer*> choose(const std::vector<Offer>& offers) {
+  const Offer* payable = nullptr;
+  for (const Offer& offer : offers) {
+    if (!offer.payable()) continue;
+    if (!offer.declined) return &offer;
+    if (payable == nullptr) payable = &offer;
+  }
+  if (payable != nullptr) return *payable->declined;
+  if (offers.empty()) {
+    return Error{Kind::unsupported, "the server asks for payment but makes no offer that paycurl reads",
+                 "it sent no WWW-Authenticate: Payment; --no-pay shows the answer", "unknown_method"};
+  }
+  return refused(offers);
+}
+
+}  // namespace paycurl

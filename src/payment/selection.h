@@ -1,0 +1,60 @@
+// Which of the offers is paid, and why the others are not.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/payment/method.h"
+#include "wallet/policy.h"
+
+namespace paycurl {
+
+/// What the user wants. Empty members want anything.
+struct Preference {
+  std::vector<std::string> methods;
+  std::string intent;
+  std::string currency;            ///< a token's address or symbol
+  std::optional<std::size_t> number;  ///< of this answer's offers, from 1
+  bool allow_http = false;
+};
+
+/// One offer of an answer, examined.
+struct Offer {
+  std::size_t number = 0;
+  std::optional<Challenge> challenge;  ///< nullopt when it is malformed
+  Method* method = nullptr;            ///< who would pay it
+  std::optional<Quote> quote;
+  std::optional<Refusal> refusal;      ///< why it cannot be paid at all
+  std::optional<Error> declined;       ///< why the limits or expectations say no
+
+  bool payable() const { return !refusal; }
+};
+
+/// How the answer with the challenges reached us.
+struct Channel {
+  bool plain_http = false;     ///< no TLS
+  bool unverified_tls = false;  ///< -k
+  bool loopback = false;       ///< straight from this machine, not through a proxy
+};
+
+/// What offers are examined against.
+struct Terms {
+  const Preference& preference;
+  const Limits& limits;
+  Spent spent;
+  Channel channel;
+  std::optional<Digest> body;  ///< SHA-256 of our request body, when an offer is bound to one
+  Millis now = 0;
+};
+
+/// Examines every offer. Never fails: what is wrong is said in its place.
+std::vector<Offer> examine(std::vector<Result<Challenge>> challenges,
+                           const std::vector<Method*>& methods, const Terms& terms);
+
+/// The first offer that is payable and within the limits, in the server's order. Otherwise the error
+/// that says why not: 102 when a limit or the transport's safety is in the way, 101 when we cannot,
+/// 104 when the offers are broken or expired.
+Result<const Offer*> choose(const std::vector<Offer>& offers);
+
+}  // namespace paycurl

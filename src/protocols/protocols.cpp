@@ -1,0 +1,11 @@
+#include "src/protocols/protocols.h"
+
+namespace paycurl {
+
+std::vector<std::unique_ptr<Protocol>> make_protocols() {
+  std::vector<std::unique_ptr<Protocol>> table;
+  table.push_back(make_mpp());
+  return table;
+}
+
+}  // namespace paycurl

@@ -1,0 +1,60 @@
+// Where private keys are kept. Each place is one implementation.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "src/base/result.h"
+#include "src/crypto/secp256k1.h"
+
+namespace paycurl {
+
+struct StoredKey {
+  std::string name;
+  bool locked = false;
+};
+
+struct KeyListing {
+  std::vector<StoredKey> keys;
+  int unnamed = 0;  ///< keys behind a lock that hides even their names
+};
+
+/// Failures are Kind::account; their reason tells the states apart: no_bus, no_service, no_keychain,
+/// locked, timeout, no_account, ambiguous, exists, password.
+class Keystore {
+ public:
+  virtual ~Keystore() = default;
+  /// Names only: never unlocks and never prompts.
+  virtual Result<KeyListing> list() = 0;
+  virtual Result<PrivateKey> load(const std::string& name) = 0;
+  /// Never overwrites: reason "exists" when the name is taken.
+  virtual Result<> store(const std::string& name, const PrivateKey& key) = 0;
+  virtual Result<> remove(const std::string& name) = 0;
+};
+
+/// The desktop's keychain (Secret Service), shared with the npm CLI: service=mppx, account=<name>.
+/// libsecret is loaded at the first use. `may_prompt`: a person is there to unlock it; `say` tells
+/// them that we wait.
+std::unique_ptr<Keystore> make_keychain(bool may_prompt, std::function<void(std::string_view)> say);
+
+/// Asks for a password: on the terminal, or from a descriptor or file that the user named. `fresh`:
+/// it is a new one, so a terminal asks twice.
+using PasswordSource = std::function<Result<Secret>(std::string_view prompt, bool fresh)>;
+
+/// Encrypted files NAME.json (Web3 Secret Storage, version 3) in `folder`.
+std::unique_ptr<Keystore> make_key_folder(std::string folder, PasswordSource password);
+
+/// The key in an environment variable. The variable is wiped and unset, so that no child sees it.
+/// Kind::account when it is empty or no key; what it holds is never said.
+Result<PrivateKey> take_key_variable(const char* name);
+
+/// The key in a file that systemd decrypted for us: `folder`/`name`.
+Result<PrivateKey> load_credential(const std::string& folder, const std::string& name);
+
+/// 1 to 64 letters, digits, ".", "_" and "-", starting with a letter or digit; and no 64 hex digits,
+/// which are a key in the wrong place and are refused without being repeated.
+Result<> check_account_name(std::string_view name);
+
+}  // namespace paycurl

@@ -1,0 +1,357 @@
+#include "wallet/ledger.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "src/base/json.h"
+#include "src/base/text.h"
+#include "src/crypto/random.h"
+
+namespace paycurl {
+namespace {
+
+constexpr std::array<std::string_view, 5> kStatusNames{"none", "not_sent", "rejected", "settled",
+                                                       "unknown"};
+constexpr Millis kDay = 24 * 60 * 60 * 1000;
+constexpr Millis kStaleIntent = 60 * 1000;
+
+constexpr std::string_view kColumns =
+    "seq, id, time, status, valid_until, identity, http_method, url, origin, digest, request, "
+    "idempotency_key, protocol, method, intent, amount, symbol, decimals, token, network, is_dollar, "
+    "fee, recipient, payer, account, challenge_id, challenge, rebuild, signed_digest, reference, "
+    "receipt, http_status, error_code, once, session, body_size, body_type, body_expires";
+
+std::string select(std::string_view rest) {
+  return "SELECT " + std::string(kColumns) + " FROM payments " + std::string(rest);
+}
+
+PaymentStatus status_of(std::string_view name) {
+  const auto found = std::find(kStatusNames.begin(), kStatusNames.end(), name);
+  return found == kStatusNames.end() ? PaymentStatus::unknown
+                                     : static_cast<PaymentStatus>(found - kStatusNames.begin());
+}
+
+std::string to_text(const RecordedRequest& request) {
+  Json headers = Json::array();
+  for (const auto& [name, value] : request.headers) headers.push(Json::Array{name, value});
+  Json removed = Json::array();
+  for (const std::string& name : request.removed_headers) removed.push(name);
+  Json json = Json::object({{"headers", std::move(headers)},
+                            {"removed", std::move(removed)},
+                            {"complete", request.complete}});
+  if (request.body) json.set("body", to_base64url(as_bytes(*request.body)));
+  return json.dump();
+}
+
+/// Our own text; what does not read is treated as a request that cannot be sent again.
+RecordedRequest read_request(std::string_view text) {
+  RecordedRequest request;
+  request.complete = false;
+  const auto json = Json::parse(text, 4 << 20);
+  if (!json) return request;
+  const Json* headers = json->find("headers");
+  for (const Json& pair : headers && headers->items() ? *headers->items() : Json::Array{}) {
+    const auto* items = pair.items();
+    if (items == nullptr || items->size() != 2) return request;
+    const auto *name = (*items)[0].string(), *value = (*items)[1].string();
+    if (name == nullptr || value == nullptr) return request;
+    request.headers.emplace_back(*name, *value);
+  }
+  const Json* removed = json->find("removed");
+  for (const Json& name : removed && removed->items() ? *removed->items() : Json::Array{}) {
+    if (name.string() != nullptr) request.removed_headers.push_back(*name.string());
+  }
+  if (const Json* body = json->find("body"); body && body->string()) {
+    const auto bytes = from_base64url(*body->string());
+    if (!bytes) return request;
+    request.body = std::string(as_text(*bytes));
+  }
+  const Json* complete = json->find("complete");
+  request.complete = complete && complete->boolean() && *complete->boolean();
+  return request;
+}
+
+std::optional<std::int64_t> optional_integer(const Statement& statement, int column) {
+  if (statement.is_null(column)) return std::nullopt;
+  return statement.integer(column);
+}
+
+Row read_row(const Statement& from) {
+  Row row;
+  int column = 0;
+  const auto text = [&] { return from.text(column++); };
+  const auto maybe = [&] { return from.optional_text(column++); };
+  const auto whole = [&] { return from.integer(column++); };
+  row.seq = whole();
+  row.id = text();
+  row.time = whole();
+  row.status = status_of(text());
+  row.valid_until = whole();
+  row.identity = text();
+  row.http_method = text();
+  row.url = text();
+  row.origin = text();
+  row.digest = text();
+  if (const auto request = maybe()) row.request = read_request(*request);
+  row.idempotency_key = text();
+  row.protocol = text();
+  row.method = text();
+  row.intent = text();
+  row.paid.amount = Amount::parse(text()).value_or(Amount());
+  row.paid.asset.symbol = text();
+  row.paid.asset.decimals = static_cast<int>(whole());
+  row.paid.asset.token = text();
+  row.paid.asset.network = text();
+  row.paid.asset.is_dollar = whole() != 0;
+  row.fee = Amount::parse(text()).value_or(Amount());
+  row.recipient = text();
+  row.payer = text();
+  row.account = text();
+  row.challenge_id = text();
+  row.challenge = text();
+  row.rebuild = maybe();
+  row.signed_digest = maybe();
+  row.reference = maybe();
+  row.receipt = maybe();
+  row.http_status = optional_integer(from, column++);
+  row.error_code = optional_integer(from, column++);
+  row.once = maybe();
+  row.session = maybe();
+  row.body_size = optional_integer(from, column++);
+  row.body_type = maybe();
+  row.body_expires = optional_integer(from, column++);
+  return row;
+}
+
+void add_money(std::vector<Money>& sums, const Money& money) {
+  for (Money& sum : sums) {
+    if (sum.asset != money.asset) continue;
+    sum.amount = sum.amount.plus(money.amount).value_or(sum.amount);
+    return;
+  }
+  sums.push_back(money);
+}
+
+}  // namespace
+
+std::string_view name_of(PaymentStatus status) {
+  return kStatusNames[static_cast<std::size_t>(status)];
+}
+
+std::string new_payment_id(Millis now) {
+  constexpr std::string_view kDigits = "0123456789abcdefghjkmnpqrstvwxyz";  // Crockford's
+  std::string id(26, '0');
+  auto time = static_cast<std::uint64_t>(now);
+  for (std::size_t i = 10; i-- > 0; time >>= 5) id[i] = kDigits[time & 31];
+  const auto random = random_array<16>();
+  for (std::size_t i = 0; i < 16; ++i) id[10 + i] = kDigits[random[i] & 31];
+  return id;
+}
+
+Ledger::Ledger(Database& database, std::string folder, Clock clock)
+    : database_(database), folder_(std::move(folder)), clock_(std::move(clock)) {
+  lock_ = ::open((folder_ + "/payments.lock").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+Ledger::~Ledger() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+// One byte of the lock file per row. The kernel lets go of it when the process dies, however it dies.
+bool Ledger::claim(std::int64_t seq) {
+  struct flock byte {};
+  byte.l_type = F_WRLCK;
+  byte.l_whence = SEEK_SET;
+  byte.l_start = seq;
+  byte.l_len = 1;
+  return lock_ >= 0 && ::fcntl(lock_, F_OFD_SETLK, &byte) == 0;
+}
+
+void Ledger::release(std::int64_t seq) {
+  struct flock byte {};
+  byte.l_type = F_UNLCK;
+  byte.l_whence = SEEK_SET;
+  byte.l_start = seq;
+  byte.l_len = 1;
+  (void)::fcntl(lock_, F_OFD_SETLK, &byte);
+}
+
+bool Ledger::is_in_flight(std::int64_t seq) const {
+  struct flock byte {};
+  byte.l_type = F_WRLCK;
+  byte.l_whence = SEEK_SET;
+  byte.l_start = seq;
+  byte.l_len = 1;
+  return ::fcntl(lock_, F_OFD_GETLK, &byte) == 0 && byte.l_type != F_UNLCK;
+}
+
+Result<> Ledger::add_event(std::int64_t seq, const Event& event) {
+  auto insert = database_.prepare("INSERT INTO events (payment, time, state) VALUES (?, ?, ?)");
+  if (!insert) return insert.error();
+  return insert->bind(seq).bind(event.time).bind(event.state).run();
+}
+
+Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
+  auto transaction = database_.begin();
+  if (!transaction) return transaction.error();
+  const auto today = spent_today(row.payer);
+  if (!today) return today.error();
+  if (auto allowed = may_spend(*today); !allowed) return allowed;
+  auto insert = database_.prepare(
+      "INSERT INTO payments (id, time, status, valid_until, identity, http_method, url, origin, "
+      "digest, request, idempotency_key, protocol, method, intent, amount, symbol, decimals, token, "
+      "network, is_dollar, fee, recipient, payer, account, challenge_id, challenge, once, session) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  if (!insert) return insert.error();
+  const Asset& asset = row.paid.asset;
+  insert->bind(row.id).bind(row.time).bind(name_of(PaymentStatus::not_sent));
+  insert->bind(row.valid_until).bind(row.identity).bind(row.http_method);
+  insert->bind(row.url).bind(row.origin).bind(row.digest);
+  insert->bind_optional(row.request ? std::optional(to_text(*row.request)) : std::nullopt);
+  insert->bind(row.idempotency_key).bind(row.protocol).bind(row.method);
+  insert->bind(row.intent).bind(row.paid.amount.decimal()).bind(asset.symbol);
+  insert->bind(std::int64_t{asset.decimals}).bind(asset.token).bind(asset.network);
+  insert->bind(std::int64_t{asset.is_dollar}).bind(row.fee.decimal());
+  insert->bind(row.recipient).bind(row.payer).bind(row.account);
+  insert->bind(row.challenge_id).bind(row.challenge);
+  insert->bind_optional(row.once).bind_optional(row.session);
+  if (auto inserted = insert->run(); !inserted) return inserted;
+  row.seq = database_.last_row();
+  if (auto added = add_event(row.seq, {clock_(), "intent"}); !added) return added;
+  if (!claim(row.seq)) {
+    return Error{Kind::internal, "the journal's lock file cannot be used",
+                 "see that " + folder_ + " is writable"};
+  }
+  return transaction->commit();
+}
+
+Result<> Ledger::sign(std::int64_t seq, std::string_view digest, std::string_view rebuild,
+                      std::optional<std::string> reference) {
+  auto transaction = database_.begin();
+  if (!transaction) return transaction.error();
+  auto update = database_.prepare(
+      "UPDATE payments SET status = ?, signed_digest = ?, rebuild = ?, reference = ? WHERE seq = ?");
+  if (!update) return update.error();
+  update->bind(name_of(PaymentStatus::unknown)).bind(digest).bind(rebuild);
+  update->bind_optional(reference).bind(seq);
+  if (auto updated = update->run(); !updated) return updated;
+  if (auto added = add_event(seq, {clock_(), "signed"}); !added) return added;
+  return transaction->commit();
+}
+
+Result<> Ledger::answer(const Row& row, const std::vector<Event>& events) {
+  auto transaction = database_.begin();
+  if (!transaction) return transaction.error();
+  const bool doubt = row.status == PaymentStatus::unknown;
+  auto update = database_.prepare(
+      std::string("UPDATE payments SET status = ?, reference = ?, receipt = ?, http_status = ?, "
+                  "error_code = ?, body_size = ?, body_type = ?, body_expires = ?") +
+      (doubt ? "" : ", request = NULL, rebuild = NULL") + " WHERE seq = ?");
+  if (!update) return update.error();
+  update->bind(name_of(row.status)).bind_optional(row.reference);
+  update->bind_optional(row.receipt).bind_optional(row.http_status);
+  update->bind_optional(row.error_code).bind_optional(row.body_size);
+  update->bind_optional(row.body_type).bind_optional(row.body_expires).bind(row.seq);
+  if (auto updated = update->run(); !updated) return updated;
+  for (const Event& event : events) {
+    if (auto added = add_event(row.seq, event); !added) return added;
+  }
+  return transaction->commit();
+}
+
+Result<std::vector<Row>> Ledger::rows(Statement& statement) {
+  std::vector<Row> found;
+  while (true) {
+    const auto row = statement.step();
+    if (!row) return row.error();
+    if (!*row) return found;
+    found.push_back(read_row(statement));
+  }
+}
+
+Result<std::vector<Row>> Ledger::in_doubt(std::string_view identity) {
+  auto query = database_.prepare(
+      select("WHERE status = 'unknown' AND (?1 = '' OR identity = ?1) ORDER BY seq"));
+  if (!query) return query.error();
+  query->bind(identity);
+  auto found = rows(*query);
+  if (!found) return found;
+  std::erase_if(*found, [this](const Row& row) { return is_in_flight(row.seq); });
+  return found;
+}
+
+Result<std::vector<Row>> Ledger::in_doubt() { return in_doubt(""); }
+
+Result<Row> Ledger::find(std::string_view id) {
+  auto query = database_.prepare(
+      id == "last" ? select("ORDER BY seq DESC LIMIT 1")
+                   : select("WHERE substr(id, 1, length(?1)) = ?1 ORDER BY seq LIMIT 2"));
+  if (!query) return query.error();
+  if (id != "last") query->bind(lower(id));
+  auto found = rows(*query);
+  if (!found) return found.error();
+  if (found->size() == 1) return std::move(found->front());
+  if (found->empty()) {
+    return Error{Kind::usage, "no payment " + printable(id, 40), "see paycurl payments list"};
+  }
+  return Error{Kind::usage, "more than one payment starts with " + printable(id, 40)};
+}
+
+Result<std::vector<Row>> Ledger::list(const LedgerFilter& filter) {
+  auto query = database_.prepare(
+      select("WHERE time >= ?1 AND time < ?2 AND (?3 = '' OR status = ?3) AND (?4 = '' OR account = ?4) "
+             "AND (?5 = '' OR origin LIKE '%://' || ?5 OR origin LIKE '%://' || ?5 || ':%') "
+             "ORDER BY seq DESC LIMIT ?6"));
+  if (!query) return query.error();
+  query->bind(filter.since.value_or(0)).bind(filter.until.value_or(INT64_MAX));
+  query->bind(filter.status).bind(filter.account).bind(lower(filter.host));
+  query->bind(filter.limit);
+  return rows(*query);
+}
+
+Result<std::vector<Event>> Ledger::events(std::int64_t seq) {
+  auto query = database_.prepare("SELECT time, state FROM events WHERE payment = ? ORDER BY rowid");
+  if (!query) return query.error();
+  query->bind(seq);
+  std::vector<Event> found;
+  while (true) {
+    const auto row = query->step();
+    if (!row) return row.error();
+    if (!*row) return found;
+    found.push_back({query->integer(0), query->text(1)});
+  }
+}
+
+// A rejected payment counts as well: the server may have broadcast it and lied. So does an intent of
+// the last minute that nothing is known of, which another process may be about to sign.
+Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
+  const Millis now = clock_();
+  auto query = database_.prepare(
+      "SELECT amount, symbol, decimals, token, network, is_dollar FROM payments "
+      "WHERE payer = ?1 AND time >= ?2 AND (status != 'not_sent' OR (error_code IS NULL AND time >= ?3))");
+  if (!query) return query.error();
+  query->bind(payer).bind(now - now % kDay).bind(now - kStaleIntent);
+  std::vector<Money> sums;
+  while (true) {
+    const auto row = query->step();
+    if (!row) return row.error();
+    if (!*row) return sums;
+    Money money;
+    money.amount = Amount::parse(query->text(0)).value_or(Amount());
+    money.asset = {query->text(1), static_cast<int>(query->integer(2)), query->text(3),
+                   query->text(4), query->integer(5) != 0};
+    add_money(sums, money);
+  }
+}
+
+Result<> Ledger::forget_body(std::string_view id) {
+  auto update = database_.prepare(
+      "UPDATE payments SET body_size = NULL, body_type = NULL, body_expires = NULL WHERE id = ?");
+  if (!update) return update.error();
+  return update->bind(id).run();
+}
+
+}  // namespace paycurl

@@ -1,0 +1,128 @@
+// The journal: every payment, written down before its credential leaves.
+//
+//   intent    durable before the signature      status not_sent
+//   signed    durable before anything is sent   status unknown
+//   answered  durable before the body is shown  status settled, rejected or unknown
+//   delivered the body was handed over whole
+//
+// A row keeps what its credential is rebuilt from (signatures are deterministic), never the
+// credential, and drops that, the request's fields and its body as soon as no doubt is left.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/base/clock.h"
+#include "src/base/money.h"
+#include "src/base/result.h"
+#include "wallet/sqlite.h"
+
+namespace paycurl {
+
+/// none: nothing was to be paid. The names are those of the JSON output.
+enum class PaymentStatus { none, not_sent, rejected, settled, unknown };
+std::string_view name_of(PaymentStatus status);
+
+/// The request as a row keeps it, so that another process can send it again.
+struct RecordedRequest {
+  std::vector<std::pair<std::string, std::string>> headers;  ///< the user's own, no secrets
+  std::vector<std::string> removed_headers;
+  std::optional<std::string> body;  ///< at most 1 MiB; nullopt when there is none or it is larger
+  bool complete = true;             ///< false: it had secrets or a larger body, so it cannot be rebuilt
+};
+
+struct Row {
+  std::int64_t seq = 0;
+  std::string id;
+  Millis time = 0;
+  PaymentStatus status = PaymentStatus::not_sent;
+  Millis valid_until = 0;
+  std::string identity;  ///< same request, same payer: same text
+  std::string http_method, url, origin;
+  std::string digest;  ///< "sha-256=:...:" of the request body
+  std::optional<RecordedRequest> request;
+  std::string idempotency_key;
+  std::string protocol, method, intent;
+  Money paid;
+  Amount fee;  ///< at most, in the asset of `paid`
+  std::string recipient, payer, account;
+  std::string challenge_id;
+  std::string challenge;  ///< as the protocol writes it, JSON
+  std::optional<std::string> rebuild;
+  std::optional<std::string> signed_digest;
+  std::optional<std::string> reference, receipt, once, session;
+  std::optional<std::int64_t> http_status, error_code;
+  std::optional<std::int64_t> body_size;
+  std::optional<std::string> body_type;
+  std::optional<Millis> body_expires;
+};
+
+struct Event {
+  Millis time;
+  std::string state;
+};
+
+/// What the list commands ask for.
+struct LedgerFilter {
+  std::int64_t limit = 20;
+  std::optional<Millis> since, until;
+  std::string host, status, account;
+};
+
+class Ledger {
+ public:
+  /// `folder` also gets the lock file that tells payments in flight from those of dead processes.
+  Ledger(Database& database, std::string folder, Clock clock);
+  ~Ledger();
+  Ledger(const Ledger&) = delete;
+  Ledger& operator=(const Ledger&) = delete;
+
+  /// Inserts `row` with the event "intent" in one transaction with `may_spend`, which sees what the
+  /// payer spent today on that network; its error undoes everything. Sets row.seq. From then until
+  /// `release` the row counts as in flight.
+  using MaySpend = std::function<Result<>(const std::vector<Money>& today)>;
+  Result<> intend(Row& row, const MaySpend& may_spend);
+  /// The signature exists: status unknown until an answer says more.
+  Result<> sign(std::int64_t seq, std::string_view digest, std::string_view rebuild,
+                std::optional<std::string> reference);
+  /// Saves status, reference, receipt, http_status, error_code and body_* of `row`; adds events.
+  /// Forgets request and rebuild unless the status is unknown.
+  Result<> answer(const Row& row, const std::vector<Event>& events);
+  /// The row is no longer in flight.
+  void release(std::int64_t seq);
+
+  /// Rows of that identity whose outcome is unknown and that no living process works on, oldest
+  /// first. Rows that were only intended are not among them: nothing left.
+  Result<std::vector<Row>> in_doubt(std::string_view identity);
+  /// All such rows.
+  Result<std::vector<Row>> in_doubt();
+  /// Takes over a row in doubt; false when another process is at it.
+  bool claim(std::int64_t seq);
+
+  /// The row with this ID, a unique prefix of one, or "last". Usage error when there is none or
+  /// more than one.
+  Result<Row> find(std::string_view id);
+  Result<std::vector<Row>> list(const LedgerFilter& filter);
+  Result<std::vector<Event>> events(std::int64_t seq);
+  /// What `payer` signed away today (UTC) on every network, money that came back left out.
+  Result<std::vector<Money>> spent_today(std::string_view payer);
+  /// Forgets the kept body of a row.
+  Result<> forget_body(std::string_view id);
+
+ private:
+  Result<std::vector<Row>> rows(Statement& statement);
+  Result<> add_event(std::int64_t seq, const Event& event);
+  bool is_in_flight(std::int64_t seq) const;
+
+  Database& database_;
+  std::string folder_;
+  Clock clock_;
+  int lock_ = -1;
+};
+
+/// A new ID: 26 letters and digits that sort by time (a ULID in lower case).
+std::string new_payment_id(Millis now);
+
+}  // namespace paycurl

@@ -1,0 +1,38 @@
+// What the environment says: folders, defaults, the terminal's wishes. Read once, at start.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "src/base/result.h"
+
+namespace paycurl {
+
+struct Settings {
+  // XDG folders with "/paycurl" behind; empty when there is neither the variable nor HOME.
+  std::string state_folder, data_folder;
+  std::string mppx_config_folder;  ///< where the npm CLI keeps its default account's name
+
+  std::optional<std::string> max_spend, max_deposit, network, method, account, rpc_url;
+  std::optional<std::string> mppx_account;
+  bool has_private_key = false, has_mppx_private_key = false;
+  std::string credentials_folder;  ///< systemd's, empty when there is none
+
+  std::string ca_file, ca_path;  ///< CURL_CA_BUNDLE, SSL_CERT_DIR, SSL_CERT_FILE, as the curl tool
+  bool no_prompt = false;
+  bool no_color = false;
+  bool has_display = false;
+
+  /// PAYCURL_RPC_URL_<chain>, else PAYCURL_RPC_URL.
+  std::optional<std::string> rpc_url_of(std::uint64_t chain) const;
+
+  /// The folder of the journal; usage error with a hint when there is no home at all.
+  Result<std::string> need_state_folder() const;
+};
+
+/// Usage error when a limit is set but empty: a missing CI secret must not mean "no limit". For the
+/// same reason an empty name of an account or a key is Kind::account.
+Result<Settings> read_settings();
+
+}  // namespace paycurl

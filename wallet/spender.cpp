@@ -1,0 +1,67 @@
+#include "wallet/spender.h"
+
+namespace paycurl {
+
+Result<> Spender::unlock() {
+  if (key_) return {};
+  auto opened = open_key_();
+  if (!opened) return opened.error();
+  if (opened->address().checksummed() != payer_.address) {
+    return Error{Kind::account, "the key of account \"" + payer_.account + "\" is not that of " +
+                                    payer_.address,
+                 "pay with the account that began this payment (-a)", "ambiguous"};
+  }
+  key_ = std::move(*opened);
+  return {};
+}
+
+Result<Permit> Spender::allow(const Spend& spend) {
+  if (spend.attempt != row_.id || spend.payer != payer_.address) {
+    return Error{Kind::internal, "a payment that was not begun"};
+  }
+  row_.paid = spend.total;
+  row_.fee = spend.fee.amount;
+  row_.recipient = spend.payees.empty() ? "" : spend.payees.front().address;
+  row_.payer = payer_.address;
+  row_.account = payer_.account;
+  row_.valid_until = spend.valid_until;
+  row_.status = PaymentStatus::not_sent;
+  const auto may_spend = [&](const std::vector<Money>& today) {
+    return paycurl::allow(spend, limits_, {run_, today});
+  };
+  if (auto written = ledger_.intend(row_, may_spend); !written) return written.error();
+  return Permit(row_.id);
+}
+
+Result<Signature> Spender::sign(Permit&& permit, const Digest& digest, std::string_view rebuild,
+                                const Reference& reference) {
+  const Permit used = std::move(permit);
+  if (used.attempt_.empty() || used.attempt_ != row_.id) {
+    return Error{Kind::internal, "a permit for another payment"};
+  }
+  if (auto unlocked = unlock(); !unlocked) return unlocked.error();
+  // Waiting for a keychain, or a suspended machine, can outlast the offer.
+  if (clock_() >= row_.valid_until) {
+    return Error{Kind::declined, "the offer expired before it was signed", "run the command again",
+                 "expired"};
+  }
+  const Signature signature = key_->sign(digest);
+  row_.reference = reference ? reference(signature) : std::nullopt;
+  row_.rebuild = rebuild;
+  row_.signed_digest = to_hex(digest);
+  auto written = ledger_.sign(row_.seq, *row_.signed_digest, rebuild, row_.reference);
+  if (!written) return written.error();
+  row_.status = PaymentStatus::unknown;
+  run_.push_back(row_.paid);
+  return signature;
+}
+
+Result<Signature> Spender::sign_again(const Row& row, const Digest& digest) {
+  if (row.signed_digest != to_hex(digest) || row.payer != payer_.address) {
+    return Error{Kind::internal, "this is not what was signed before"};
+  }
+  if (auto unlocked = unlock(); !unlocked) return unlocked.error();
+  return key_->sign(digest);
+}
+
+}  // namespace paycurl

@@ -1,0 +1,85 @@
+// The one door to money: limits, journal, signature, in that order and never around.
+//
+// A signature, a node's "pay this invoice", a broadcast: each needs a Permit, and a Permit exists
+// only when every limit agreed and the journal's row is durable.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "src/base/spend.h"
+#include "src/crypto/secp256k1.h"
+#include "wallet/ledger.h"
+#include "wallet/policy.h"
+
+namespace paycurl {
+
+/// Leave to sign one thing. Used up by it.
+class Permit {
+ public:
+  Permit(Permit&&) = default;
+  Permit& operator=(Permit&&) = default;
+
+ private:
+  friend class Spender;
+  explicit Permit(std::string attempt) : attempt_(std::move(attempt)) {}
+  std::string attempt_;
+};
+
+/// Who pays.
+struct Payer {
+  std::string account;  ///< its name; "env", "key-file"... where it has none
+  std::string address;  ///< EIP-55
+};
+
+class Spender {
+ public:
+  /// `open_key` is called once, when the key is first needed.
+  using KeySource = std::function<Result<PrivateKey>()>;
+  Spender(Ledger& ledger, const Limits& limits, Payer payer, KeySource open_key, Clock clock)
+      : ledger_(ledger), limits_(limits), payer_(std::move(payer)), open_key_(std::move(open_key)),
+        clock_(std::move(clock)) {}
+
+  const Payer& payer() const { return payer_; }
+  Ledger& ledger() { return ledger_; }
+
+  /// Gets the key now, so that a locked keychain stops the run before anything is written.
+  Result<> unlock();
+
+  /// What the next `allow` is about: a row with everything the caller knows about the request and the
+  /// challenge. `allow` adds the money.
+  void begin(Row row) { row_ = std::move(row); }
+
+  /// Asks every limit about the integer that will be signed and writes the row. Kind::declined when a
+  /// limit says no, Kind::internal when the journal cannot be written; nothing is signed then.
+  Result<Permit> allow(const Spend& spend);
+
+  /// Signs, and makes the row durable before it returns. `rebuild` is what the signed bytes are made
+  /// from; `reference` gives the rail's name of the payment (a transaction hash) where it is known.
+  using Reference = std::function<std::optional<std::string>(const Signature&)>;
+  Result<Signature> sign(Permit&& permit, const Digest& digest, std::string_view rebuild,
+                         const Reference& reference);
+
+  /// The signature of a row that was signed before: the same bytes, no new money. Kind::internal
+  /// when `digest` is not the one that the row has.
+  Result<Signature> sign_again(const Row& row, const Digest& digest);
+
+  /// The row of the attempt, with what `allow` and `sign` added.
+  const Row& row() const { return row_; }
+  /// What this process signed.
+  const std::vector<Money>& signed_in_this_run() const { return run_; }
+
+ private:
+  Ledger& ledger_;
+  const Limits& limits_;
+  Payer payer_;
+  KeySource open_key_;
+  std::optional<PrivateKey> key_;
+  Clock clock_;
+  Row row_;
+  std::vector<Money> run_;
+};
+
+}  // namespace paycurl
