@@ -1,0 +1,626 @@
+// The 402 loop against a server and a rail that misbehave on purpose.
+//
+// The world below is small: a server that asks for payment, a "chain" on which a payment settles at most
+// once, and a wire that loses things. Whatever happens, one request is paid at most once for each time
+// that paycurl said it was.
+#include <doctest/doctest.h>
+
+#include <deque>
+#include <map>
+#include <set>
+
+#include "src/base/text.h"
+#include "src/payment/flow.h"
+#include "tests/unit/folder.h"
+
+namespace paycurl {
+namespace {
+
+const Asset kAlpha{"AlphaUSD", 6, "0x20c0000000000000000000000000000000000001", "tempo:42431", true};
+const std::string kPayee = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+
+http::Head head_of(int status) {
+  http::Head head;
+  head.status = status;
+  head.version = "1.1";
+  head.peer_ip = "203.0.113.1";
+  head.peer_port = 443;
+  return head;
+}
+
+/// What the wire does to one exchange.
+struct Reply {
+  http::Head head;
+  std::string body;
+  std::optional<Error> failure;  ///< instead of an answer, or behind it
+  bool has_head = true;
+  bool sent = true;
+};
+
+/// A client whose server is a function.
+class FakeClient : public http::Client {
+ public:
+  std::function<Reply(const http::Request&)> server;
+  std::vector<http::Request> requests;
+
+  int start(http::Request request, http::Stream& stream) override {
+    waiting_.push_back({++last_, std::move(request), &stream});
+    return last_;
+  }
+  void cancel(int, Error) override {}
+  void limit(int, http::Duration) override {}
+  void run() override {
+    while (!waiting_.empty()) {
+      auto [id, request, stream] = std::move(waiting_.front());
+      waiting_.pop_front();
+      requests.push_back(request);
+      const Reply reply = server(request);
+      http::Stats stats;
+      stats.anything_sent = reply.sent;
+      Result<> result;
+      if (reply.has_head) {
+        result = stream->head(reply.head);
+        if (result && !reply.body.empty()) result = stream->data(reply.body);
+      }
+      if (result && reply.failure) result = *reply.failure;
+      stream->done(result, stats);
+    }
+  }
+
+ private:
+  struct Waiting {
+    int id;
+    http::Request request;
+    http::Stream* stream;
+  };
+  std::deque<Waiting> waiting_;
+  int last_ = 0;
+};
+
+class FakeProtocol : public Protocol {
+ public:
+  std::string_view name() const override { return "mpp"; }
+  bool wants_body(const http::Head& head) const override { return head.status == 402; }
+  std::vector<Result<Challenge>> read(const http::Answer& answer) const override {
+    std::vector<Result<Challenge>> challenges;
+    for (const std::string& id : answer.head.headers.values("challenge")) {
+      challenges.push_back(challenge(id));
+      challenges.back()->url = answer.url;
+    }
+    return challenges;
+  }
+  static Challenge challenge(const std::string& id) {
+    Challenge challenge;
+    challenge.protocol = "mpp";
+    challenge.id = id;
+    challenge.method = "tempo";
+    challenge.intent = "charge";
+    challenge.echo = Json::object({{"id", id}});
+    return challenge;
+  }
+  Result<Challenge> restore(const Json& echo) const override { return challenge(*echo.find("id")->string()); }
+  Result<> attach(const Credential& credential, http::Request& request) const override {
+    request.headers.replace("Authorization", "Payment " + *credential.payload.string());
+    return {};
+  }
+  Result<std::optional<Receipt>> receipt(const http::Head& head) const override {
+    const std::string* field = head.headers.find("payment-receipt");
+    if (field == nullptr) return std::optional<Receipt>();
+    return std::optional(Receipt{"tempo", *field, "", Json::object()});
+  }
+};
+
+struct World {
+  test::Folder folder;
+  Millis now = system_now();
+  Database database;
+  Ledger ledger;
+  Limits limits;
+  PrivateKey key = PrivateKey::generate();
+  std::unique_ptr<Spender> spender;
+  FakeClient client;
+  FakeProtocol protocol;
+  std::set<std::string> chain;  ///< credentials that settled
+  bool rail_answers = true;
+  std::map<std::string, Amount> prices;
+  std::string shown;
+  std::vector<std::string> notes;
+
+  World()
+      : database(std::move(**Database::open(folder / "state", true))),
+        ledger(database, folder / "state", [this] { return now; }) {
+    restart();
+  }
+
+  /// Settles a payment unless it did already or is too late. False when the server learns nothing new.
+  bool settle(const std::string& id) {
+    return now < ledger.find(id)->valid_until && chain.insert(id).second;
+  }
+
+  /// A new process: what it signed itself is forgotten, the journal stays.
+  void restart() {
+    spender = std::make_unique<Spender>(ledger, limits, Payer{"main", key.address().checksummed()},
+                                        [this] { return PrivateKey::parse(key.hex().text()); },
+                                        [this] { return now; });
+  }
+};
+
+/// Pays by signing the row's ID; the credential is that ID and the signature's first byte.
+class FakeMethod : public Method {
+ public:
+  explicit FakeMethod(World& world) : world_(world) {}
+  std::string_view name() const override { return "tempo"; }
+  std::vector<std::string_view> intents() const override { return {"charge"}; }
+  std::optional<Refusal> refusal(const Challenge&) const override { return std::nullopt; }
+  Result<Quote> quote(const Challenge& challenge) override {
+    Quote quote;
+    const auto price = world_.prices.find(challenge.id);
+    quote.spend.total = {price == world_.prices.end() ? Amount(10'000) : price->second, kAlpha};
+    quote.spend.payees = {{kPayee, quote.spend.total.amount}};
+    quote.spend.test_money = true;
+    return quote;
+  }
+  Result<Credential> pay(const Challenge& challenge, const Quote& quote, Spender& spender) override {
+    Spend spend = quote.spend;
+    spend.payer = spender.payer().address;
+    spend.attempt = spender.row().id;
+    spend.valid_until = world_.now + 25'000;
+    auto permit = spender.allow(spend);
+    if (!permit) return permit.error();
+    const std::string id = spender.row().id;
+    const auto signature = spender.sign(std::move(*permit), sha256(as_bytes(id)), "{}", nullptr);
+    if (!signature) return signature.error();
+    return Credential{challenge, id, ""};
+  }
+  Result<Credential> rebuild(const Challenge& challenge, const Row& row, Spender& spender) override {
+    const auto signature = spender.sign_again(row, sha256(as_bytes(row.id)));
+    if (!signature) return signature.error();
+    return Credential{challenge, row.id, ""};
+  }
+  Settlement settle(const Row& row, http::Client&) override {
+    if (!world_.rail_answers) return {Settlement::State::open, "", Error{Kind::backend, "away"}};
+    if (world_.chain.count(row.id) != 0) return {Settlement::State::settled, "0x" + row.id, std::nullopt};
+    const bool over = world_.now >= row.valid_until;
+    return {over ? Settlement::State::never : Settlement::State::open, "", std::nullopt};
+  }
+  Result<std::vector<Money>> balances(const std::string&, http::Client&) override { return std::vector<Money>(); }
+  Result<std::vector<std::string>> fund(const std::string&, http::Client&) override {
+    return std::vector<std::string>();
+  }
+  Result<std::unique_ptr<Session>> session(const Challenge&, Spender&, http::Client&) override {
+    return Error{Kind::unsupported, "none"};
+  }
+  std::string explorer(const Row&) const override { return ""; }
+
+ private:
+  World& world_;
+};
+
+class Ears : public Audience {
+ public:
+  explicit Ears(World& world) : world_(world) {}
+  Result<> prepare() override { return prepared; }
+  Result<> head(const http::Head&, HeadRole) override { return {}; }
+  Result<> body(std::string_view bytes) override {
+    if (!sink) return sink;
+    world_.shown += bytes;
+    return {};
+  }
+  void offers(const std::vector<Offer>&, const Offer*) override {}
+  void paying(const Row&) override {}
+  void receipt(const Receipt&) override {}
+  void note(const std::string& sentence) override { world_.notes.push_back(sentence); }
+  Result<> prepared;
+  Result<> sink;
+
+ private:
+  World& world_;
+};
+
+Outcome run(World& world, FlowOptions options = {}, const char* url = "https://api.example.com/x", Ears* ears = nullptr) {
+  FakeMethod method(world);
+  Ears own(world);
+  FlowParts parts{world.client,
+                  {&world.protocol},
+                  {&method},
+                  world.limits,
+                  [&] { return Result<Spender*>(world.spender.get()); },
+                  [](const Offer&, const Payer&) { return Result<>(); },
+                  world.folder / "state",
+                  ears == nullptr ? own : *ears,
+                  [&] { return world.now; }};
+  http::Request request;
+  request.url = *http::parse_url(url);
+  Flow flow(std::move(parts), std::move(options));
+  Outcome outcome = flow.run(request);
+  if (outcome.row) world.ledger.release(outcome.row->seq);
+  return outcome;
+}
+
+Outcome resume(World& world) {
+  FakeMethod method(world);
+  Ears ears(world);
+  FlowParts parts{world.client, {&world.protocol}, {&method}, world.limits,
+                  [&] { return Result<Spender*>(world.spender.get()); },
+                  [](const Offer&, const Payer&) { return Result<>(); },
+                  world.folder / "state", ears, [&] { return world.now; }};
+  return Flow(std::move(parts), {}).resume(*world.ledger.find("last"));
+}
+
+std::string credential(const http::Request& request) {
+  const std::string* field = request.headers.find("authorization");
+  return field == nullptr ? "" : field->substr(8);
+}
+
+Reply payment_required(const std::string& id = "c1") {
+  Reply reply{head_of(402), R"({"title":"Payment Required"})", std::nullopt};
+  reply.head.headers.add("challenge", id);
+  return reply;
+}
+
+Reply dropped() {
+  Reply reply{{}, "", http::transport_error(52, "empty reply"), false, true};
+  return reply;
+}
+
+/// A server that takes every credential once.
+Reply honest(World& world, const http::Request& request) {
+  const std::string id = credential(request);
+  if (id.empty()) return payment_required();
+  if (!world.settle(id)) return payment_required("c2");
+  Reply reply{head_of(200), "goods", std::nullopt};
+  reply.head.headers.add("payment-receipt", "0x" + id);
+  return reply;
+}
+
+int status(const Outcome& outcome) { return outcome.error ? outcome.error->exit_status() : 0; }
+
+TEST_CASE("asked, paid, delivered") {
+  World world;
+  world.client.server = [&](const http::Request& request) { return honest(world, request); };
+  const Outcome outcome = run(world);
+  CHECK(status(outcome) == 0);
+  CHECK(outcome.payment == PaymentStatus::settled);
+  CHECK(world.shown == "goods");
+  CHECK(world.chain.size() == 1);
+  REQUIRE(world.client.requests.size() == 2);
+  CHECK(world.client.requests[0].headers.find("idempotency-key") == nullptr);
+  CHECK(*world.client.requests[1].headers.find("idempotency-key") == outcome.row->id);
+  const Row row = *world.ledger.find("last");
+  CHECK(row.status == PaymentStatus::settled);
+  CHECK(world.ledger.events(row.seq)->back().state == "delivered");
+}
+
+TEST_CASE("a free answer opens no wallet") {
+  World world;
+  world.client.server = [](const http::Request&) { return Reply{head_of(200), "free", std::nullopt}; };
+  const Outcome outcome = run(world);
+  CHECK(outcome.payment == PaymentStatus::none);
+  CHECK(world.shown == "free");
+  CHECK(world.ledger.list({})->empty());
+}
+
+TEST_CASE("a 402 after payment is a rejection, and is not paid again") {
+  World world;
+  world.client.server = [&](const http::Request&) { return payment_required(); };
+  const Outcome outcome = run(world);
+  CHECK(status(outcome) == 100);
+  CHECK(outcome.payment == PaymentStatus::rejected);
+  CHECK(world.client.requests.size() == 2);
+  CHECK(world.shown.empty());
+}
+
+TEST_CASE("a server that broadcasts and then says no has been paid") {
+  World world;
+  world.client.server = [&](const http::Request& request) {
+    if (!credential(request).empty()) world.chain.insert(credential(request));
+    return payment_required();
+  };
+  const Outcome outcome = run(world);
+  CHECK(status(outcome) == 108);
+  CHECK(outcome.payment == PaymentStatus::settled);
+}
+
+TEST_CASE("a lost answer: the same credential once more, then doubt") {
+  World world;
+  world.client.server = [&](const http::Request& request) {
+    return credential(request).empty() ? payment_required() : dropped();
+  };
+  const Outcome outcome = run(world);
+  CHECK(status(outcome) == 107);
+  CHECK(outcome.payment == PaymentStatus::unknown);
+  REQUIRE(world.client.requests.size() == 3);
+  CHECK(credential(world.client.requests[1]) == credential(world.client.requests[2]));
+  CHECK(*world.client.requests[1].headers.find("idempotency-key") ==
+        *world.client.requests[2].headers.find("idempotency-key"));
+
+  SUBCASE("the next run finishes it with the same bytes") {
+    world.client.server = [&](const http::Request& request) { return honest(world, request); };
+    world.restart();
+    const Outcome second = run(world);
+    CHECK(status(second) == 0);
+    CHECK(second.row->id == outcome.row->id);
+    CHECK(world.chain.size() == 1);
+    CHECK(world.shown == "goods");
+  }
+  SUBCASE("paid, but the answer is gone: said once, then a new purchase") {
+    world.chain.insert(outcome.row->id);
+    world.client.server = [&](const http::Request& request) { return honest(world, request); };
+    CHECK(status(run(world)) == 108);
+    CHECK(world.ledger.find("last")->status == PaymentStatus::settled);
+    world.restart();
+    CHECK(status(run(world)) == 0);
+    CHECK(world.chain.size() == 2);
+  }
+  SUBCASE("still valid and refused: no new payment yet") {
+    world.client.server = [&](const http::Request&) { return payment_required(); };
+    CHECK(status(run(world)) == 107);
+    CHECK(world.ledger.list({})->size() == 1);
+  }
+  SUBCASE("no longer valid and not on the chain: paid anew") {
+    world.now += 30'000;
+    world.client.server = [&](const http::Request& request) { return honest(world, request); };
+    world.restart();
+    const Outcome second = run(world);
+    CHECK(status(second) == 0);
+    CHECK(second.row->id != outcome.row->id);
+    CHECK(world.chain.size() == 1);
+  }
+  SUBCASE("no longer valid and nobody can tell: no new payment") {
+    world.now += 30'000;
+    world.rail_answers = false;
+    CHECK(status(run(world)) == 107);
+    CHECK(world.ledger.list({})->size() == 1);
+  }
+  SUBCASE("another request is another purchase") {
+    world.client.server = [&](const http::Request& request) { return honest(world, request); };
+    CHECK(status(run(world, {}, "https://api.example.com/other")) == 0);
+    CHECK(world.ledger.list({})->size() == 2);
+  }
+  SUBCASE("resume never pays") {
+    world.now += 30'000;
+    world.client.requests.clear();
+    CHECK(status(resume(world)) == 100);
+    CHECK(world.client.requests.empty());
+    CHECK(world.ledger.find("last")->status == PaymentStatus::rejected);
+  }
+}
+
+TEST_CASE("nothing left this machine: not a payment") {
+  World world;
+  world.client.server = [&](const http::Request& request) {
+    if (credential(request).empty()) return payment_required();
+    Reply reply = dropped();
+    reply.sent = false;
+    reply.failure = http::transport_error(7, "could not connect");
+    return reply;
+  };
+  const Outcome outcome = run(world);
+  CHECK(status(outcome) == 7);
+  CHECK(outcome.payment == PaymentStatus::not_sent);
+  CHECK(world.ledger.find("last")->status == PaymentStatus::not_sent);
+}
+
+TEST_CASE("a deadline or a signal behind the credential is doubt") {
+  for (const Error& why : {http::transport_error(28, "too slow"), Error{Kind::interrupted, "stopped"}}) {
+    World world;
+    world.client.server = [&](const http::Request& request) {
+      if (credential(request).empty()) return payment_required();
+      Reply reply = dropped();
+      reply.failure = why;
+      return reply;
+    };
+    const Outcome outcome = run(world);
+    CHECK(status(outcome) == 107);
+    CHECK(world.client.requests.size() == 2);  // not sent again
+  }
+}
+
+TEST_CASE("a truncated answer is paid and not delivered") {
+  World world;
+  world.client.server = [&](const http::Request& request) {
+    Reply reply = honest(world, request);
+    if (!credential(request).empty()) reply.failure = http::transport_error(18, "cut");
+    return reply;
+  };
+  const Outcome outcome = run(world);
+  CHECK(status(outcome) == 108);
+  CHECK(outcome.payment == PaymentStatus::settled);
+}
+
+TEST_CASE("an answer that cannot be written is kept") {
+  World world;
+  world.client.server = [&](const http::Request& request) { return honest(world, request); };
+  Ears ears(world);
+  ears.sink = http::transport_error(23, "broken pipe");
+  const Outcome outcome = run(world, {}, "https://api.example.com/x", &ears);
+  CHECK(status(outcome) == 108);
+  CHECK(outcome.row->body_size == 5);
+  CHECK(Spool::open(world.folder / "state", outcome.row->id).has_value());
+}
+
+TEST_CASE("outputs are opened before anything is signed") {
+  World world;
+  world.client.server = [&](const http::Request& request) { return honest(world, request); };
+  Ears ears(world);
+  ears.prepared = http::transport_error(23, "read-only");
+  CHECK(status(run(world, {}, "https://api.example.com/x", &ears)) == 23);
+  CHECK(world.chain.empty());
+  CHECK(world.ledger.list({})->empty());
+}
+
+TEST_CASE("errors behind a payment") {
+  const auto answer = [](int code, bool receipt, bool on_chain) {
+    World world;
+    world.client.server = [&](const http::Request& request) {
+      if (credential(request).empty()) return payment_required();
+      if (on_chain) world.chain.insert(credential(request));
+      Reply reply{head_of(code), "body", std::nullopt};
+      if (receipt) reply.head.headers.add("payment-receipt", "0x1");
+      return reply;
+    };
+    return std::pair(status(run(world)), world.shown);
+  };
+  CHECK(answer(404, true, true) == std::pair(0, std::string("body")));
+  CHECK(answer(404, false, true) == std::pair(0, std::string("body")));
+  CHECK(answer(503, false, false).first == 107);
+  CHECK(answer(302, false, false).first == 0);
+  World world;
+  world.client.server = [&](const http::Request& request) {
+    Reply reply = honest(world, request);
+    if (!credential(request).empty()) reply.head.status = 500;
+    return reply;
+  };
+  FlowOptions fail;
+  fail.fail = true;
+  CHECK(status(run(world, fail)) == 108);
+}
+
+TEST_CASE("redirects: a credential never leaves the origin that asked for it") {
+  World world;
+  FlowOptions follow;
+  follow.follow = true;
+  const auto redirect = [](const char* to) {
+    Reply reply{head_of(302), "", std::nullopt};
+    reply.head.headers.add("location", to);
+    return reply;
+  };
+  SUBCASE("before paying: the target asks, the target is paid") {
+    world.client.server = [&](const http::Request& request) {
+      if (request.url.host == "api.example.com") return redirect("https://b.example/y");
+      return honest(world, request);
+    };
+    CHECK(status(run(world, follow)) == 0);
+    for (const auto& request : world.client.requests) {
+      if (!credential(request).empty()) CHECK(request.url.host == "b.example");
+    }
+  }
+  SUBCASE("after paying, to another origin: stop") {
+    world.client.server = [&](const http::Request& request) {
+      return credential(request).empty() ? payment_required() : redirect("https://evil.example/");
+    };
+    const Outcome outcome = run(world, follow);
+    CHECK(status(outcome) == 108);
+    CHECK(world.client.requests.size() == 2);
+  }
+  SUBCASE("after paying, to the same origin: follow") {
+    world.client.server = [&](const http::Request& request) {
+      if (request.url.path == "/done") return Reply{head_of(200), "goods", std::nullopt};
+      return credential(request).empty() ? payment_required() : redirect("/done");
+    };
+    CHECK(status(run(world, follow)) == 0);
+    CHECK(world.shown == "goods");
+  }
+  SUBCASE("the user's Authorization stays with its origin") {
+    world.client.server = [&](const http::Request& request) {
+      if (request.url.host == "api.example.com") return redirect("https://b.example/y");
+      return Reply{head_of(200), "", std::nullopt};
+    };
+    FakeMethod method(world);
+    Ears ears(world);
+    FlowParts parts{world.client, {&world.protocol}, {&method}, world.limits,
+                    [&] { return Result<Spender*>(world.spender.get()); },
+                    [](const Offer&, const Payer&) { return Result<>(); }, world.folder / "state", ears,
+                    [&] { return world.now; }};
+    http::Request request;
+    request.url = *http::parse_url("https://api.example.com/x");
+    request.headers.add("Authorization", "Bearer secret");
+    request.headers.add("Cookie", "a=b");
+    (void)Flow(std::move(parts), follow).run(request);
+    REQUIRE(world.client.requests.size() == 2);
+    CHECK(world.client.requests[1].headers.find("authorization") == nullptr);
+    CHECK(world.client.requests[1].headers.find("cookie") == nullptr);
+  }
+  SUBCASE("loops end") {
+    world.client.server = [&](const http::Request&) { return redirect("/again"); };
+    CHECK(status(run(world, follow)) == 47);
+    CHECK(world.client.requests.size() == 51);
+  }
+}
+
+TEST_CASE("the price of a run: limits over several requests") {
+  World world;
+  world.client.server = [&](const http::Request& request) { return honest(world, request); };
+  world.prices["c1"] = 400'000;
+  CHECK(status(run(world, {}, "https://api.example.com/1")) == 0);
+  CHECK(status(run(world, {}, "https://api.example.com/2")) == 0);
+  CHECK(status(run(world, {}, "https://api.example.com/3")) == 102);
+  CHECK(world.chain.size() == 2);
+}
+
+TEST_CASE("--no-pay is plain curl") {
+  World world;
+  world.client.server = [&](const http::Request& request) { return honest(world, request); };
+  FlowOptions options;
+  options.pay = false;
+  const Outcome outcome = run(world, options);
+  CHECK(status(outcome) == 0);
+  CHECK(world.shown == R"({"title":"Payment Required"})");
+  CHECK(world.chain.empty());
+}
+
+// What the whole design is for. 3,000 random histories of one command that is run until it says 0: every
+// answer may be lost before or behind the server's work, cut, delayed past the validity, refused or
+// answered with an error, and the rail may be away.
+TEST_CASE("random schedules of loss: nothing is paid twice for one answer") {
+  std::uint32_t seed = 42;
+  const auto dice = [&](std::uint32_t sides) {
+    seed = seed * 1664525U + 1013904223U;
+    return (seed >> 16) % sides;
+  };
+  int delivered = 0;
+  for (int history = 0; history < 300; ++history) {
+    World world;
+    std::size_t answered = 0;  // runs that said "paid": 0 or 108
+    for (int round = 0; round < 10; ++round) {
+      world.rail_answers = dice(4) != 0;
+      world.client.server = [&](const http::Request& request) {
+        const bool paying = !credential(request).empty();
+        switch (dice(8)) {
+          case 0: return dropped();                                       // lost on the way there
+          case 1: (void)honest(world, request); return dropped();         // lost on the way back
+          case 2: {
+            Reply reply = honest(world, request);                         // cut
+            if (reply.head.status == 200) reply.failure = http::transport_error(18, "cut");
+            return reply;
+          }
+          case 3: return paying ? payment_required("c9") : honest(world, request);  // refused
+          case 4: {
+            if (!paying) return honest(world, request);
+            if (dice(2) == 0) (void)world.settle(credential(request));    // broadcast, then an error
+            return Reply{head_of(503), "", std::nullopt};
+          }
+          case 5: world.now += 26'000; return honest(world, request);     // slow
+          default: return honest(world, request);
+        }
+      };
+      const Outcome outcome = run(world);
+      const int code = status(outcome);
+      const bool allowed = code == 0 || code == 100 || code == 107 || code == 108 || code == 52;
+      REQUIRE(allowed);
+      if (code == 0 || code == 108) ++answered;
+      // The journal knows of every payment that settled.
+      std::size_t settled = 0, unknown = 0;
+      for (const Row& row : *world.ledger.list({})) {
+        settled += row.status == PaymentStatus::settled ? 1 : 0;
+        unknown += row.status == PaymentStatus::unknown ? 1 : 0;
+      }
+      REQUIRE(settled == answered);
+      REQUIRE(unknown <= 1);
+      std::size_t rejected_but_settled = 0;
+      for (const Row& row : *world.ledger.list({})) {
+        if (row.status == PaymentStatus::rejected && world.chain.count(row.id) != 0) ++rejected_but_settled;
+      }
+      REQUIRE(world.chain.size() <= answered + unknown + rejected_but_settled);
+      // Only a server that broadcasts after it refused, with the rail away, can hide a payment.
+      if (world.rail_answers) REQUIRE(rejected_but_settled == 0);
+      delivered += code == 0 ? 1 : 0;
+      world.now += dice(3) * 20'000;
+      world.restart();
+    }
+  }
+  CHECK(delivered > 500);
+}
+
+}  // namespace
+}  // namespace paycurl
