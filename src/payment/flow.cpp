@@ -200,7 +200,7 @@ class Flow::Run {
   std::optional<Spool> spool_;
   Row row_;
   std::vector<Event> events_;
-  bool resending_ = false;   // the credential left in an earlier run
+  bool sent_before_ = false;  // the credential left already, and its answer was lost
   bool can_resend_ = true;   // the request of a row in doubt is whole
   std::optional<Error> sink_failure_;
 };
@@ -530,6 +530,7 @@ bool Flow::Run::send_paid(const http::Request& request, std::optional<Leg>& leg)
                        leg->result().error().kind == Kind::transport &&
                        leg->result().error().transport != 28;
     if (!again) break;
+    sent_before_ = true;
   }
   return anything_sent;
 }
@@ -569,7 +570,7 @@ void Flow::Run::after_nothing(const Leg& leg, bool anything_sent) {
   if (row_.status == PaymentStatus::settled) {
     return settled_without("paid, but no answer came behind the redirect: " + why.message, "truncated");
   }
-  if (!anything_sent && !resending_) {
+  if (!anything_sent && !sent_before_) {
     outcome_.error = why;
     return save(PaymentStatus::not_sent, why);
   }
@@ -640,7 +641,7 @@ void Flow::Run::after_refusal(Leg& leg, Method& method) {
     return settled_without("paid, but behind the redirect the server answered" + said, "redirect");
   }
   if (!leg.result()) return doubt(leg.result().error().message, "no_answer");
-  if (status == 402 && !resending_) {
+  if (status == 402 && !sent_before_) {
     save(PaymentStatus::rejected, std::nullopt);
     outcome_.error = Error{Kind::rejected, "the server refused the payment" + said,
                            row_.paid.amount.is_zero() ? ""
@@ -702,9 +703,9 @@ bool Flow::Run::finish_doubt(Row row, const Protocol& protocol, Method& method) 
         if (auto spool = Spool::create(parts_.state_folder, row_.id)) spool_.emplace(std::move(*spool));
       }
       parts_.audience.note("finishing payment " + row_.id + " of an earlier run");
-      resending_ = true;
+      sent_before_ = true;
       deliver(protocol, *credential, method);
-      resending_ = false;
+      sent_before_ = false;
       spool_.reset();
       spender_->ledger().release(row_.seq);
       if (row_.status != PaymentStatus::rejected) return true;
