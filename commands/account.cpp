@@ -54,6 +54,7 @@ class AccountCommand : public Command {
   Result<> import();
   Result<> list();
   Result<> show(bool only_balances);
+  Result<> show_account(const Account& account, bool only_balances);
   Result<> set_default();
   Result<> export_key();
   Result<> export_raw(const Account& account, const PrivateKey& key);
@@ -61,8 +62,8 @@ class AccountCommand : public Command {
   Result<> fund();
 
   Result<Accounts*> accounts(bool create_state) { return wallet_->accounts(create_state); }
-  /// The named account, or the default one.
-  Result<Account> named();
+  /// The named account, or the one that pays by default, with its address.
+  Result<ChosenAccount> chosen();
   Result<std::string> address_of(const Account& account);
   Result<> keep(const std::string& name, const PrivateKey& key);
   Result<std::vector<Money>> balances(const std::string& address);
@@ -116,14 +117,12 @@ Result<int> AccountCommand::run(const Globals& globals) {
   return 0;
 }
 
-Result<Account> AccountCommand::named() {
+Result<ChosenAccount> AccountCommand::chosen() {
   auto all = accounts(false);
   if (!all) return all.error();
   PayerChoice choice;
   if (!name_.empty()) choice.account = name_;
-  auto chosen = (*all)->choose(choice);
-  if (!chosen) return chosen.error();
-  return std::move(chosen->account);
+  return (*all)->choose(choice);
 }
 
 Result<std::string> AccountCommand::address_of(const Account& account) {
@@ -218,12 +217,16 @@ Result<std::vector<Money>> AccountCommand::balances(const std::string& address) 
 }
 
 Result<> AccountCommand::show(bool only_balances) {
-  auto account = named();
-  if (!account) return account.error();
-  const auto address = address_of(*account);
+  auto who = chosen();
+  if (!who) return who.error();
+  const auto address = address_of(who->account);
   if (!address) return address.error();
-  account->address = *address;
-  const auto found = balances(*address);
+  who->account.address = *address;
+  return show_account(who->account, only_balances);
+}
+
+Result<> AccountCommand::show_account(const Account& account, bool only_balances) {
+  const auto found = balances(account.address);
   if (!found && only_balances) return found.error();
   std::vector<Money> today;
   const auto state = wallet_->state(false);
@@ -231,7 +234,7 @@ Result<> AccountCommand::show(bool only_balances) {
   if (*state != nullptr) {
     const auto journal = wallet_->ledger();
     if (!journal) return journal.error();
-    const auto spent = (*journal)->spent_today(*address);
+    const auto spent = (*journal)->spent_today(account.address);
     if (!spent) return spent.error();
     today = *spent;
   }
@@ -248,7 +251,7 @@ Result<> AccountCommand::show(bool only_balances) {
       const auto day = run_budget(money.asset, {limits.per_day, {}, {}, {}}, {});
       if (day && money.asset.network == "tempo:4217") per_day.push(money_json({day->limit, money.asset}));
     }
-    Json json = account_json(*account);
+    Json json = account_json(account);
     if (found) json.set("balances", std::move(held));
     json.set("spentToday", money_list(today));
     json.set("limits", Json::object({{"perRun", std::move(per_run)}, {"perDay", std::move(per_day)}}));
@@ -256,9 +259,9 @@ Result<> AccountCommand::show(bool only_balances) {
   }
   std::vector<std::vector<std::string>> rows;
   if (!only_balances) {
-    rows.push_back({"account", printable(account->name, 64)});
-    rows.push_back({"address", account->address});
-    rows.push_back({"key", account->source});
+    rows.push_back({"account", printable(account.name, 64)});
+    rows.push_back({"address", account.address});
+    rows.push_back({"key", account.source});
     for (const Money& money : today) rows.push_back({"today", describe(money) + " on " + money.asset.network});
   }
   for (const Money& money : found ? *found : std::vector<Money>()) {
@@ -307,34 +310,36 @@ Result<> AccountCommand::export_raw(const Account& account, const PrivateKey& ke
 }
 
 Result<> AccountCommand::export_key() {
-  const auto account = named();
-  if (!account) return account.error();
+  auto who = chosen();
+  if (!who) return who.error();
+  const Account account = who->account;
   auto all = accounts(false);
   if (!all) return all.error();
-  const auto key = (*all)->open({*account, std::nullopt});
+  const auto key = (*all)->open(std::move(*who));
   if (!key) return key.error();
-  if (raw_) return export_raw(*account, *key);
-  const std::string file = output_.empty() ? account->name + ".json" : output_;
+  if (raw_) return export_raw(account, *key);
+  const std::string file = output_.empty() ? account.name + ".json" : output_;
   const auto password = wallet_->password("New password of " + printable(file), true);
   if (!password) return password.error();
   const auto text = seal_key_file(*key, *password);
   if (!text) return text.error();
   if (auto written = write_new_file(file, *text); !written) return written;
-  if (globals_->json) return print_json(*account);
+  if (globals_->json) return print_json(account);
   return print("wrote " + file + "\n");
 }
 
 /// Says what would be lost: the key, with what it still holds.
 Result<> AccountCommand::remove() {
   if (name_.empty()) return Error{Kind::usage, "which account? name it", "see paycurl account list"};
-  auto account = named();
-  if (!account) return account.error();
-  if (account->source == "env") {
+  auto who = chosen();
+  if (!who) return who.error();
+  const Account& account = who->account;
+  if (account.source == "env") {
     return Error{Kind::usage, "this account is in the environment, not in a keystore"};
   }
-  std::string lost = account->address.empty() ? "its key" : "the key of " + account->address;
-  if (!account->address.empty() && !yes_) {
-    const auto found = balances(account->address);
+  std::string lost = account.address.empty() ? "its key" : "the key of " + account.address;
+  if (!account.address.empty() && !yes_) {
+    const auto found = balances(account.address);
     std::string held;
     for (const Money& money : found ? *found : std::vector<Money>()) {
       if (!money.amount.is_zero()) held += (held.empty() ? "" : ", ") + describe(money);
@@ -342,20 +347,20 @@ Result<> AccountCommand::remove() {
     lost += !found ? ", whose balance nobody could be asked for" : held.empty() ? ", which is empty" : ", with " + held;
   }
   if (!yes_) {
-    const auto agreed = ask_yes(globals_->settings, "Delete account " + account->name + "? This loses " + lost +
+    const auto agreed = ask_yes(globals_->settings, "Delete account " + account.name + "? This loses " + lost +
                                                         ", unless you have a copy.");
     if (!agreed) return Error{Kind::usage, "deleting loses " + lost, "to do it without a terminal: --yes"};
     if (!*agreed) return Error{Kind::declined, "you said no", "", "confirm"};
   }
   auto all = accounts(false);
   if (!all) return all.error();
-  if (auto removed = (*all)->keystore_of(*account).remove(account->name); !removed) return removed;
+  if (auto removed = (*all)->keystore_of(account).remove(account.name); !removed) return removed;
   const auto state = wallet_->state(false);
   if (!state) return state.error();
   if (*state != nullptr) {
-    if (auto forgotten = (*all)->forget(account->name); !forgotten) return forgotten;
+    if (auto forgotten = (*all)->forget(account.name); !forgotten) return forgotten;
   }
-  return print_account(*account, "deleted ");
+  return print_account(account, "deleted ");
 }
 
 Result<> AccountCommand::wait_for_funds(const std::string& address, const std::vector<Money>& before) {
@@ -380,11 +385,11 @@ Result<> AccountCommand::wait_for_funds(const std::string& address, const std::v
 }
 
 Result<> AccountCommand::fund() {
-  auto account = named();
-  if (!account) return account.error();
-  const auto address = address_of(*account);
+  auto who = chosen();
+  if (!who) return who.error();
+  const auto address = address_of(who->account);
   if (!address) return address.error();
-  account->address = *address;
+  who->account.address = *address;
   if (options_.network == "mainnet") {
     if (auto printed = print(*address + "\n"); !printed) return printed;
     return Error{Kind::usage, "there is no faucet on the main network",
@@ -401,8 +406,7 @@ Result<> AccountCommand::fund() {
   const auto sent = methods_.front()->fund(*address, *client_);
   if (!sent) return sent.error();
   if (auto arrived = wait_for_funds(*address, *before); !arrived) return arrived;
-  name_ = account->name;
-  return show(true);
+  return show_account(who->account, true);
 }
 
 }  // namespace

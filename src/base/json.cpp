@@ -55,7 +55,7 @@ class JsonReader {
 
  private:
   static constexpr std::size_t kMaxDepth = 32;
-  static constexpr std::size_t kMaxMembers = 4096;
+  static constexpr std::size_t kMaxMembers = 1024;
 
   bool refuse(const char* why) {
     refusal = why;
