@@ -43,6 +43,7 @@ struct Exchange {
   bool head_done = false;
   std::optional<Error> failure;  // ours, which says more than libcurl's
   bool ended = false;            // cancelled: waits for the loop to take it out
+  int times_sent = 0;
   steady_clock::time_point started = steady_clock::now();
   steady_clock::time_point last_activity = started;
   std::string partial_trace;
@@ -164,6 +165,7 @@ int before_request(void* user, char* ip, char*, int port, int) {
                                    std::string(peer)));
     return CURL_PREREQFUNC_ABORT;
   }
+  ++exchange.times_sent;
   return CURL_PREREQFUNC_OK;
 }
 
@@ -216,7 +218,8 @@ std::string text(CURL* easy, CURLINFO what) {
   return value == nullptr ? "" : value;
 }
 
-Stats stats_of(CURL* easy) {
+Stats stats_of(const Exchange& exchange) {
+  CURL* easy = exchange.easy;
   Stats stats;
   stats.name_lookup = millis(easy, CURLINFO_NAMELOOKUP_TIME_T);
   stats.connect = millis(easy, CURLINFO_CONNECT_TIME_T);
@@ -236,7 +239,7 @@ Stats stats_of(CURL* easy) {
   stats.remote_ip = text(easy, CURLINFO_PRIMARY_IP);
   stats.local_port = plain_number(easy, CURLINFO_LOCAL_PORT);
   stats.remote_port = plain_number(easy, CURLINFO_PRIMARY_PORT);
-  stats.anything_sent = stats.request_size > 0;
+  stats.times_sent = stats.request_size > 0 ? std::max(exchange.times_sent, 1) : 0;
   return stats;
 }
 
@@ -396,7 +399,7 @@ class CurlClient : public Client {
 
   void finish(Exchange& exchange, CURLcode code) {
     curl_multi_remove_handle(multi_, exchange.easy);
-    const Stats stats = stats_of(exchange.easy);
+    const Stats stats = stats_of(exchange);
     Result<> result;
     if (exchange.failure) {
       result = *exchange.failure;
@@ -420,6 +423,8 @@ class CurlClient : public Client {
       case CURLE_COULDNT_CONNECT: return "could not connect to " + printable(place);
       case CURLE_OPERATION_TIMEDOUT: return "the time limit passed while talking to " + printable(place);
       case CURLE_PARTIAL_FILE: return "the connection ended before the whole body was here";
+      case CURLE_OUT_OF_MEMORY: return "out of memory, or a header field of more than 100 KiB";
+      case CURLE_GOT_NOTHING: return "the server closed the connection without an answer";
       default: return lower({curl_easy_strerror(code), 1}) + (curl_easy_strerror(code) + 1);
     }
   }

@@ -109,7 +109,7 @@ struct Stats {
   long tls_verify_result = 0;
   std::string local_ip, remote_ip;
   long local_port = 0, remote_port = 0;
-  bool anything_sent = false;  ///< false: not one byte of the request left this machine
+  int times_sent = 0;  ///< libcurl sends again by itself when a kept connection turns out dead
 };
 
 }  // namespace paycurl::http

@@ -159,9 +159,12 @@ class Flow::Run {
     http::Stats stats_;
   };
 
-  Outcome fail(Error error) {
+  void set_error(Error error) {
     outcome_.error = std::move(error);
     if (outcome_.payment == PaymentStatus::none) outcome_.payment = PaymentStatus::not_sent;
+  }
+  Outcome fail(Error error) {
+    set_error(std::move(error));
     return std::move(outcome_);
   }
 
@@ -231,18 +234,18 @@ std::optional<http::Answer> Flow::Run::ask() {
     Leg leg(*this, request_, false);
     leg.send(request_);
     if (!leg.result()) {
-      (void)fail(leg.result().error());
+      set_error(leg.result().error());
       return std::nullopt;
     }
     if (leg.is_redirect()) {
       if (options_.max_redirects >= 0 && ++outcome_.redirects > options_.max_redirects) {
-        (void)fail(http::transport_error(47, "more than " + std::to_string(options_.max_redirects) +
+        set_error(http::transport_error(47, "more than " + std::to_string(options_.max_redirects) +
                                                  " redirects"));
         return std::nullopt;
       }
       auto next = redirected(request_, *leg.head(), options_.keeps_method);
       if (!next) {
-        (void)fail(next.error());
+        set_error(next.error());
         return std::nullopt;
       }
       request_ = std::move(*next);
@@ -255,7 +258,7 @@ std::optional<http::Answer> Flow::Run::ask() {
     }
     outcome_.delivered = true;
     const int status = leg.head()->status;
-    if (options_.fail && status >= 400) (void)fail(status_error(Kind::http_status, status));
+    if (options_.fail && status >= 400) set_error(status_error(Kind::http_status, status));
     return std::nullopt;
   }
 }
@@ -525,8 +528,10 @@ bool Flow::Run::send_paid(const http::Request& request, std::optional<Leg>& leg)
     events_.push_back({parts_.clock(), "sent"});
     leg.emplace(*this, request, true);
     leg->send(request);
-    anything_sent = anything_sent || leg->stats().anything_sent;
-    const bool again = !leg->head() && leg->stats().anything_sent && !leg->result() &&
+    const int times_sent = leg->stats().times_sent;
+    anything_sent = anything_sent || times_sent > 0;
+    sent_before_ = sent_before_ || times_sent > 1;
+    const bool again = !leg->head() && times_sent == 1 && !leg->result() &&
                        leg->result().error().kind == Kind::transport &&
                        leg->result().error().transport != 28;
     if (!again) break;

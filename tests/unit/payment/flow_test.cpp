@@ -56,7 +56,7 @@ class FakeClient : public http::Client {
       requests.push_back(request);
       const Reply reply = server(request);
       http::Stats stats;
-      stats.anything_sent = reply.sent;
+      stats.times_sent = reply.sent ? 1 : 0;
       Result<> result;
       if (reply.has_head) {
         result = stream->head(reply.head);
