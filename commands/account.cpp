@@ -25,24 +25,32 @@ class AccountCommand : public Command {
     app.add_option("name", name_, "the account")->type_name("NAME");
     constexpr const char* kGroup = "Account";
     add_value(app, "-a,--account", name_, "NAME", "the account, as NAME")->group(kGroup);
-    add_value(app, "--store", store_, "PLACE", "keep the key in the keychain (default) or in a file")
+    add_value(app, "--store", store_, "PLACE",
+              "keep the key in the keychain (default) or in a file")
         ->group(kGroup);
-    add_value(app, "--key-fd", key_fd_, "N", "import: read the key from this descriptor")->group(kGroup);
+    add_value(app, "--key-fd", key_fd_, "N", "import: read the key from this descriptor")
+        ->group(kGroup);
     add_value(app, "--key-file", key_file_, "FILE", "import: read the key from this encrypted file")
         ->group(kGroup);
-    add_value(app, "--password-fd", password_.fd, "N", "read the key file's password from this descriptor")
+    add_value(app, "--password-fd", password_.fd, "N",
+              "read the key file's password from this descriptor")
         ->group(kGroup);
-    add_value(app, "--password-file", password_.file, "FILE", "read the key file's password from this file")
+    add_value(app, "--password-file", password_.file, "FILE",
+              "read the key file's password from this file")
         ->group(kGroup);
     add_value(app, "-o,--output", output_, "FILE", "export: write the encrypted key to this file")
         ->group(kGroup);
     add_flag(app, "--raw", raw_, "export: show the bare key")->group(kGroup);
-    add_value(app, "--fd", export_fd_, "N", "export --raw: write the key to this descriptor")->group(kGroup);
+    add_value(app, "--fd", export_fd_, "N", "export --raw: write the key to this descriptor")
+        ->group(kGroup);
     add_flag(app, "--yes", yes_, "delete: do not ask")->group(kGroup);
-    add_flag(app, "--fund,!--no-fund", fund_, "create: ask the test network's faucet (default)")->group(kGroup);
-    add_value(app, "--network", options_.network, "NAME", "mainnet, testnet or a chain id")->group(kGroup);
+    add_flag(app, "--fund,!--no-fund", fund_, "create: ask the test network's faucet (default)")
+        ->group(kGroup);
+    add_value(app, "--network", options_.network, "NAME", "mainnet, testnet or a chain id")
+        ->group(kGroup);
     add_value(app, "--rpc-url", options_.rpc_url, "URL", "the chain's node to ask")->group(kGroup);
-    add_value(app, "-m,--max-time", options_.max_time, "SECONDS", "fund: wait at most that long (30)")
+    add_value(app, "-m,--max-time", options_.max_time, "SECONDS",
+              "fund: wait at most that long (30)")
         ->group(kGroup);
   }
 
@@ -86,7 +94,8 @@ Result<> AccountCommand::set_up(const Globals& globals) {
   globals_ = &globals;
   wallet_ = std::make_unique<Wallet>(globals, password_);
   if (store_ != "keychain" && store_ != "file") {
-    return Error{Kind::usage, "not a place for keys: " + printable(store_, 40), "keychain and file are"};
+    return Error{Kind::usage, "not a place for keys: " + printable(store_, 40),
+                 "keychain and file are"};
   }
   client_ = make_network(globals, options_);
   auto method_options = method_options_of(globals, options_);
@@ -143,8 +152,8 @@ Result<> AccountCommand::print_account(const Account& account, const std::string
   return print(sentence + account.name + "  " + account.address + "\n");
 }
 
-/// Stores a new key, then the account. The order matters: a name without a key would be worse than a
-/// key without a name, which `account list` still finds.
+/// Stores a new key, then the account. The order matters: a name without a key would be worse than
+/// a key without a name, which `account list` still finds.
 Result<> AccountCommand::keep(const std::string& name, const PrivateKey& key) {
   if (auto valid = check_account_name(name); !valid) return valid;
   auto all = accounts(true);
@@ -166,7 +175,8 @@ Result<> AccountCommand::create() {
   Account account{name, "tempo", address, store_};
   if (fund_ && options_.network != "mainnet") {
     const auto funded = methods_.front()->fund(address, *client_);
-    if (!funded && !globals_->silent) say_note("the faucet was asked and did not answer: " + funded.error().message);
+    if (!funded && !globals_->silent)
+      say_note("the faucet was asked and did not answer: " + funded.error().message);
   }
   return print_account(account, "created ");
 }
@@ -201,7 +211,8 @@ Result<> AccountCommand::list() {
   if (!note.empty() && !globals_->silent) say_note(note);
   if (globals_->json) {
     Json array = Json::array();
-    for (const Account& account : *found) array.push(account_json(account));
+    for (const Account& account : *found)
+      array.push(account_json(account));
     return print(envelope().set("accounts", std::move(array)).dump() + "\n");
   }
   std::vector<std::vector<std::string>> rows;
@@ -249,12 +260,14 @@ Result<> AccountCommand::show_account(const Account& account, bool only_balances
       const auto run = run_budget(money.asset, limits, {});
       if (run) per_run.push(money_json({run->limit, money.asset}));
       const auto day = run_budget(money.asset, {limits.per_day, {}, {}, {}}, {});
-      if (day && money.asset.network == "tempo:4217") per_day.push(money_json({day->limit, money.asset}));
+      if (day && money.asset.network == "tempo:4217")
+        per_day.push(money_json({day->limit, money.asset}));
     }
     Json json = account_json(account);
     if (found) json.set("balances", std::move(held));
     json.set("spentToday", money_list(today));
-    json.set("limits", Json::object({{"perRun", std::move(per_run)}, {"perDay", std::move(per_day)}}));
+    json.set("limits",
+             Json::object({{"perRun", std::move(per_run)}, {"perDay", std::move(per_day)}}));
     return print(envelope().set("account", std::move(json)).dump() + "\n");
   }
   std::vector<std::vector<std::string>> rows;
@@ -262,11 +275,13 @@ Result<> AccountCommand::show_account(const Account& account, bool only_balances
     rows.push_back({"account", printable(account.name, 64)});
     rows.push_back({"address", account.address});
     rows.push_back({"key", account.source});
-    for (const Money& money : today) rows.push_back({"today", describe(money) + " on " + money.asset.network});
+    for (const Money& money : today)
+      rows.push_back({"today", describe(money) + " on " + money.asset.network});
   }
   for (const Money& money : found ? *found : std::vector<Money>()) {
-    rows.push_back({only_balances ? describe(money) : "balance",
-                    only_balances ? money.asset.network : describe(money) + " on " + money.asset.network});
+    rows.push_back(
+        {only_balances ? describe(money) : "balance",
+         only_balances ? money.asset.network : describe(money) + " on " + money.asset.network});
   }
   if (!found && !globals_->silent) say_note("no balances: " + found.error().message);
   return print(table(rows));
@@ -300,10 +315,12 @@ Result<> AccountCommand::export_raw(const Account& account, const PrivateKey& ke
     return Error{Kind::usage, "a bare key is only shown on a terminal",
                  "write it to a descriptor with --fd N, or leave --raw out for an encrypted file"};
   }
-  const auto typed = ask_line(globals_->settings, "Whoever sees this key can take everything. Type \"" +
-                                                      account.name + "\" to show it:");
+  const auto typed =
+      ask_line(globals_->settings, "Whoever sees this key can take everything. Type \"" +
+                                       account.name + "\" to show it:");
   if (!typed) return typed.error();
-  if (*typed != account.name) return Error{Kind::declined, "you typed something else", "", "confirm"};
+  if (*typed != account.name)
+    return Error{Kind::declined, "you typed something else", "", "confirm"};
   const int fd = export_fd_.value_or(STDOUT_FILENO);
   if (auto written = write_all(fd, key.hex().text()); !written) return written;
   return write_all(fd, "\n");
@@ -330,7 +347,8 @@ Result<> AccountCommand::export_key() {
 
 /// Says what would be lost: the key, with what it still holds.
 Result<> AccountCommand::remove() {
-  if (name_.empty()) return Error{Kind::usage, "which account? name it", "see paycurl account list"};
+  if (name_.empty())
+    return Error{Kind::usage, "which account? name it", "see paycurl account list"};
   auto who = chosen();
   if (!who) return who.error();
   const Account& account = who->account;
@@ -344,12 +362,16 @@ Result<> AccountCommand::remove() {
     for (const Money& money : found ? *found : std::vector<Money>()) {
       if (!money.amount.is_zero()) held += (held.empty() ? "" : ", ") + describe(money);
     }
-    lost += !found ? ", whose balance nobody could be asked for" : held.empty() ? ", which is empty" : ", with " + held;
+    lost += !found         ? ", whose balance nobody could be asked for"
+            : held.empty() ? ", which is empty"
+                           : ", with " + held;
   }
   if (!yes_) {
-    const auto agreed = ask_yes(globals_->settings, "Delete account " + account.name + "? This loses " + lost +
-                                                        ", unless you have a copy.");
-    if (!agreed) return Error{Kind::usage, "deleting loses " + lost, "to do it without a terminal: --yes"};
+    const auto agreed =
+        ask_yes(globals_->settings, "Delete account " + account.name + "? This loses " + lost +
+                                        ", unless you have a copy.");
+    if (!agreed)
+      return Error{Kind::usage, "deleting loses " + lost, "to do it without a terminal: --yes"};
     if (!*agreed) return Error{Kind::declined, "you said no", "", "confirm"};
   }
   auto all = accounts(false);
@@ -363,14 +385,17 @@ Result<> AccountCommand::remove() {
   return print_account(account, "deleted ");
 }
 
-Result<> AccountCommand::wait_for_funds(const std::string& address, const std::vector<Money>& before) {
+Result<> AccountCommand::wait_for_funds(const std::string& address,
+                                        const std::vector<Money>& before) {
   const auto sum = [](const std::vector<Money>& list) {
     Amount total;
-    for (const Money& money : list) total = total.plus(money.amount).value_or(total);
+    for (const Money& money : list)
+      total = total.plus(money.amount).value_or(total);
     return total;
   };
-  const auto patience = options_.max_time ? std::chrono::milliseconds(static_cast<long>(*options_.max_time * 1000))
-                                          : std::chrono::milliseconds(kFaucetPatience);
+  const auto patience =
+      options_.max_time ? std::chrono::milliseconds(static_cast<long>(*options_.max_time * 1000))
+                        : std::chrono::milliseconds(kFaucetPatience);
   const auto end = std::chrono::steady_clock::now() + patience;
   while (true) {
     const auto now = balances(address);
@@ -411,6 +436,8 @@ Result<> AccountCommand::fund() {
 
 }  // namespace
 
-std::unique_ptr<Command> make_account() { return std::make_unique<AccountCommand>(); }
+std::unique_ptr<Command> make_account() {
+  return std::make_unique<AccountCommand>();
+}
 
 }  // namespace paycurl

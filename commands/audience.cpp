@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <cstdlib>
+#include <cstring>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -23,8 +23,8 @@ Error write_error(const std::string& file, int code) {
 }
 
 Result<int> open_for_writing(const std::string& file, bool follow_links, int flags) {
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags | (follow_links ? 0 : O_NOFOLLOW),
-                        0644);
+  const int fd = ::open(
+      file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags | (follow_links ? 0 : O_NOFOLLOW), 0644);
   if (fd < 0) return write_error(file, errno);
   return fd;
 }
@@ -99,7 +99,8 @@ Result<> RequestAudience::body(std::string_view bytes) {
   if (to_.discard || silent_body_) return {};
   if (auto opened = open_output(); !opened) return opened;
   if (output_ >= 0) {
-    if (!truncated_ && ::ftruncate(output_, 0) != 0 && errno != EINVAL) return write_error(to_.output, errno);
+    if (!truncated_ && ::ftruncate(output_, 0) != 0 && errno != EINVAL)
+      return write_error(to_.output, errno);
     truncated_ = true;
     return write_all(output_, bytes);
   }
@@ -118,7 +119,8 @@ Result<> RequestAudience::finish(const Outcome& outcome) {
   const bool shown = outcome.head && outcome.delivered && !silent_body_;
   if (!shown || to_.discard || truncated_) return {};
   if (auto opened = open_output(); !opened) return opened;
-  if (output_ >= 0 && ::ftruncate(output_, 0) != 0 && errno != EINVAL) return write_error(to_.output, errno);
+  if (output_ >= 0 && ::ftruncate(output_, 0) != 0 && errno != EINVAL)
+    return write_error(to_.output, errno);
   return {};
 }
 
@@ -127,7 +129,8 @@ void RequestAudience::offers(const std::vector<Offer>& offers, const Offer* chos
   for (const Offer& offer : offers) {
     std::string line = "$ offer " + std::to_string(offer.number) + ": ";
     if (offer.challenge) {
-      line += printable(offer.challenge->method + "/" + offer.challenge->intent, 60) + " " + price_of(offer);
+      line += printable(offer.challenge->method + "/" + offer.challenge->intent, 60) + " " +
+              price_of(offer);
     }
     if (&offer == chosen) line += " (chosen)";
     if (offer.refusal) line += " - " + offer.refusal->text;
@@ -153,7 +156,8 @@ void RequestAudience::paying(const Row& row) {
 
 void RequestAudience::receipt(const Receipt& receipt) {
   if (globals_.verbosity == 0) return;
-  say("$ receipt: " + printable(receipt.reference, 120) + " at " + printable(receipt.timestamp, 40));
+  say("$ receipt: " + printable(receipt.reference, 120) + " at " +
+      printable(receipt.timestamp, 40));
   if (globals_.verbosity > 1) say("$ " + printable(receipt.json.dump(), 4096));
 }
 
@@ -170,7 +174,8 @@ std::string describe_offers(const std::vector<Offer>& offers, std::size_t chosen
       continue;
     }
     const Challenge& challenge = *offer.challenge;
-    text += printable(challenge.method + "/" + challenge.intent, 60) + "  " + price_of(offer) + "\n";
+    text +=
+        printable(challenge.method + "/" + challenge.intent, 60) + "  " + price_of(offer) + "\n";
     std::vector<std::vector<std::string>> rows;
     const auto add = [&](const char* name, const std::string& value) {
       if (!value.empty()) rows.push_back({"   ", name, value});
@@ -182,7 +187,7 @@ std::string describe_offers(const std::vector<Offer>& offers, std::size_t chosen
         add("to", payee.address + (spend.payees.size() > 1 ? "  " + share : ""));
       }
       add("token", spend.total.asset.token + " on " + spend.total.asset.network);
-      add("fee", offer.quote->sponsored         ? "paid by the server"
+      add("fee", offer.quote->sponsored       ? "paid by the server"
                  : spend.fee.amount.is_zero() ? "none"
                                               : "at most " + describe(spend.fee));
       add("mode", offer.quote->mode);
@@ -205,8 +210,8 @@ std::string describe_offers(const std::vector<Offer>& offers, std::size_t chosen
 }
 
 std::string redacted(char kind, std::string_view line) {
-  constexpr std::array<std::string_view, 5> kSecret{"authorization", "cookie", "proxy-authorization",
-                                                    "set-cookie", "payment-authorization"};
+  constexpr std::array<std::string_view, 5> kSecret{
+      "authorization", "cookie", "proxy-authorization", "set-cookie", "payment-authorization"};
   const std::size_t colon = line.find(':');
   const bool is_field = kind != '*' && colon != std::string_view::npos;
   if (is_field) {
@@ -216,7 +221,8 @@ std::string redacted(char kind, std::string_view line) {
                            (kind == '>' && value.starts_with("Payment "));
     if (is_secret) {
       const std::string_view scheme = value.substr(0, value.find(' '));
-      const std::string shown = scheme.size() < value.size() && scheme.size() < 20 ? std::string(scheme) + " " : "";
+      const std::string shown =
+          scheme.size() < value.size() && scheme.size() < 20 ? std::string(scheme) + " " : "";
       return printable(line.substr(0, colon)) + ": " + printable(shown) + "<" +
              std::to_string(value.size()) + " bytes, sha256 " +
              to_hex(sha256(as_bytes(value))).substr(0, 8) + "…>";

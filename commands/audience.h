@@ -12,15 +12,15 @@ namespace paycurl {
 
 /// Where one URL's answer goes.
 struct Destination {
-  std::string output;       ///< -o: a file; empty or "-": stdout
-  bool follow_links = true; ///< not for names that came from the URL (-O)
-  std::string dump_header;  ///< -D; "-" is stdout
-  bool include = false;     ///< -i
-  bool show_challenges = false;  ///< -v: heads of answered 402s count as well
-  bool capture = false;     ///< --format json: keep the body for the envelope
-  bool discard = false;     ///< --inspect: the body is of no interest
+  std::string output;             ///< -o: a file; empty or "-": stdout
+  bool follow_links = true;       ///< not for names that came from the URL (-O)
+  std::string dump_header;        ///< -D; "-" is stdout
+  bool include = false;           ///< -i
+  bool show_challenges = false;   ///< -v: heads of answered 402s count as well
+  bool capture = false;           ///< --format json: keep the body for the envelope
+  bool discard = false;           ///< --inspect: the body is of no interest
   bool hide_errors_body = false;  ///< -f
-  bool warn_binary = true;  ///< refuse a binary body on a terminal
+  bool warn_binary = true;        ///< refuse a binary body on a terminal
 };
 
 class RequestAudience : public Audience {
@@ -50,9 +50,9 @@ class RequestAudience : public Audience {
 
   const Globals& globals_;
   Destination to_;
-  int output_ = -1;        // of -o, opened without truncation; -1: stdout
+  int output_ = -1;  // of -o, opened without truncation; -1: stdout
   bool truncated_ = false;
-  int heads_ = -1;         // of -D
+  int heads_ = -1;  // of -D
   bool first_bytes_ = true;
   bool paying_ = false;
   bool silent_body_ = false;

@@ -37,8 +37,8 @@ class Command {
   /// Adds this command's options to `app`. Called once, before parsing.
   virtual void declare(CLI::App& app) = 0;
 
-  /// Does the work. Called at most once, after the options were parsed. The value is the exit status
-  /// of a command that has said already what went wrong.
+  /// Does the work. Called at most once, after the options were parsed. The value is the exit
+  /// status of a command that has said already what went wrong.
   virtual Result<int> run(const Globals& globals) = 0;
 };
 

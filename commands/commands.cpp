@@ -36,7 +36,8 @@ constexpr std::array<Spelling, 15> kSpellings{{
 }};
 
 Error unknown_option(const std::string& option) {
-  const std::string name = option.starts_with("--") ? option.substr(0, option.find('=')) : option.substr(0, 2);
+  const std::string name =
+      option.starts_with("--") ? option.substr(0, option.find('=')) : option.substr(0, 2);
   Error error{Kind::usage, "unknown option " + printable(name, 60), "try paycurl --help all"};
   for (const Spelling& spelling : kSpellings) {
     if (spelling.option == name) error.hint = spelling.hint;
@@ -49,21 +50,24 @@ Result<> refuse_keys_in_arguments(const std::vector<std::string>& arguments) {
   for (const std::string& argument : arguments) {
     if (argument == "--") return {};
     if (argument == "--private-key" || argument.starts_with("--private-key=")) {
-      return Error{Kind::usage, "a private key does not belong on a command line",
-                   "use PAYCURL_PRIVATE_KEY, --key-fd N or --key-file FILE; the key you gave is now in your "
-                   "shell's history"};
+      return Error{
+          Kind::usage, "a private key does not belong on a command line",
+          "use PAYCURL_PRIVATE_KEY, --key-fd N or --key-file FILE; the key you gave is now in your "
+          "shell's history"};
     }
   }
   return {};
 }
 
 bool is_http_method(const std::string& text) {
-  constexpr std::array<std::string_view, 7> kMethods{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"};
+  constexpr std::array<std::string_view, 7> kMethods{"GET",    "POST", "PUT",    "PATCH",
+                                                     "DELETE", "HEAD", "OPTIONS"};
   return std::find(kMethods.begin(), kMethods.end(), text) != kMethods.end();
 }
 
 /// CLI11 reads "--name= next" as "--name next": an empty value becomes an argument of its own.
-std::vector<std::string> with_empty_values(const CLI::App& app, const std::vector<std::string>& arguments) {
+std::vector<std::string> with_empty_values(const CLI::App& app,
+                                           const std::vector<std::string>& arguments) {
   std::vector<std::string> out;
   const CLI::Option* waiting = nullptr;  // takes the next argument, whatever it looks like
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -72,7 +76,8 @@ std::vector<std::string> with_empty_values(const CLI::App& app, const std::vecto
     out.push_back(argument);
     if (is_value) continue;
     if (argument == "--") {
-      out.insert(out.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1, arguments.end());
+      out.insert(out.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                 arguments.end());
       break;
     }
     if (argument.starts_with("--")) {
@@ -102,17 +107,24 @@ struct Help {
   bool version = false;
 };
 
-void declare_globals(CLI::App& app, Globals& globals, std::string& format, int& verbose, Help& help) {
+void declare_globals(CLI::App& app, Globals& globals, std::string& format, int& verbose,
+                     Help& help) {
   app.set_help_flag();
   constexpr const char* kGroup = "Common";
-  app.add_flag("-v,--verbose", verbose, "show both requests and the payment; -vv decodes")->group(kGroup);
+  app.add_flag("-v,--verbose", verbose, "show both requests and the payment; -vv decodes")
+      ->group(kGroup);
   add_flag(app, "-s,--silent", globals.silent, "no meter, no messages")->group(kGroup);
-  app.add_flag_callback("-j", [&format] { format = "json"; }, "the same as --format json")->group(kGroup);
-  add_value(app, "--format", format, "FORMAT", "text, json, or jsonl and csv where lists are")->group(kGroup);
+  app.add_flag_callback(
+         "-j", [&format] { format = "json"; }, "the same as --format json")
+      ->group(kGroup);
+  add_value(app, "--format", format, "FORMAT", "text, json, or jsonl and csv where lists are")
+      ->group(kGroup);
   add_value(app, "--color", globals.color, "WHEN", "auto, always or never")->group("Output");
-  add_flag(app, "-q,--disable", globals.no_config, "no config file is read; there is none yet")->group("Output");
+  add_flag(app, "-q,--disable", globals.no_config, "no config file is read; there is none yet")
+      ->group("Output");
   app.add_flag("-h,--help", help.wanted, "this text; --help all for every option")->group(kGroup);
-  app.add_flag("-V,--version", help.version, "the version; with -v, of the libraries too")->group(kGroup);
+  app.add_flag("-V,--version", help.version, "the version; with -v, of the libraries too")
+      ->group(kGroup);
 }
 
 }  // namespace
@@ -137,12 +149,13 @@ const CommandEntry* find_command(std::string_view name) {
 
 /// Words that later versions will know; a host of that name is asked with `paycurl request NAME`.
 bool is_future_command(std::string_view name) {
-  constexpr std::array<std::string_view, 10> kNames{"sessions", "session",  "sign",     "decode", "validate",
-                                                    "services", "service",  "discover", "config", "doctor"};
+  constexpr std::array<std::string_view, 10> kNames{"sessions", "session",  "sign",    "decode",
+                                                    "validate", "services", "service", "discover",
+                                                    "config",   "doctor"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
-Error translated(const CLI::ParseError& error, const std::vector<std::string>& arguments) {
+Error translated(const CLI::ParseError& error) {
   const std::string text = error.what();
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     // The text ends with the extras; the first that looks like an option is the one to name.
@@ -159,10 +172,12 @@ Error translated(const CLI::ParseError& error, const std::vector<std::string>& a
     return {Kind::usage, "option " + printable(option, 60) + " needs a value"};
   }
   if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr) {
-    const std::size_t at = text.rfind(" = ");
-    const std::string name = at == std::string::npos ? "" : text.substr(at + 3);
-    return {Kind::usage, "option " + printable(name.empty() ? option : name, 60) + " does not take that value",
-            arguments.empty() ? "" : "try paycurl --help all"};
+    // "Could not convert: --max-time = soon"
+    const std::size_t name = std::min(text.find(": ") + 2, text.size());
+    return {Kind::usage,
+            "option " + printable(text.substr(name, text.find(" = ") - name), 60) +
+                " does not take that value",
+            "try paycurl --help all"};
   }
   return {Kind::usage, printable(text)};
 }
@@ -173,10 +188,12 @@ int fail(const Globals& globals, const Error& error) {
   return error.exit_status();
 }
 
-int show_help(const CLI::App& app, const CommandEntry& entry, const std::vector<std::string>& arguments) {
+int show_help(const CLI::App& app, const CommandEntry& entry,
+              const std::vector<std::string>& arguments) {
   const bool is_default = &entry == &command_table().front();
   const bool all = std::find(arguments.begin(), arguments.end(), "all") != arguments.end();
-  std::string text = help_text(app, is_default ? "" : std::string(entry.name), std::string(entry.synopsis), all);
+  std::string text =
+      help_text(app, is_default ? "" : std::string(entry.name), std::string(entry.synopsis), all);
   if (is_default) text += commands_text();
   return print(text) ? 0 : 23;
 }
@@ -193,14 +210,15 @@ int run_command(const CommandEntry& entry, std::vector<std::string> arguments) {
   // Formats are known before anything can fail, so that failures are in it.
   globals.json = std::find(arguments.begin(), arguments.end(), "-j") != arguments.end() ||
                  std::find(arguments.begin(), arguments.end(), "--format=json") != arguments.end();
-  if (auto refused = refuse_keys_in_arguments(arguments); !refused) return fail(globals, refused.error());
+  if (auto refused = refuse_keys_in_arguments(arguments); !refused)
+    return fail(globals, refused.error());
   try {
     std::vector<std::string> prepared = with_empty_values(app, arguments);
     std::reverse(prepared.begin(), prepared.end());  // CLI11 takes them from the back
     app.parse(std::move(prepared));
   } catch (const CLI::ParseError& error) {
     if (help.wanted) return show_help(app, entry, arguments);
-    return fail(globals, translated(error, arguments));
+    return fail(globals, translated(error));
   }
   if (help.wanted) return show_help(app, entry, arguments);
   if (help.version) return print(version_text(globals.verbosity > 0)) ? 0 : 23;
@@ -208,7 +226,8 @@ int run_command(const CommandEntry& entry, std::vector<std::string> arguments) {
   globals.json_lines = format == "jsonl";
   constexpr std::array<std::string_view, 4> kFormats{"text", "json", "jsonl", "csv"};
   if (std::find(kFormats.begin(), kFormats.end(), format) == kFormats.end()) {
-    return fail(globals, {Kind::usage, "not a format: " + printable(format, 40), "text and json are"});
+    return fail(globals,
+                {Kind::usage, "not a format: " + printable(format, 40), "text and json are"});
   }
   auto settings = read_settings();
   if (!settings) return fail(globals, settings.error());
@@ -221,12 +240,15 @@ int run_command(const CommandEntry& entry, std::vector<std::string> arguments) {
 
 const std::vector<CommandEntry>& command_table() {
   static const std::vector<CommandEntry> kTable{
-      {"request", "", "[options] URL...", "make a request and pay for it when asked (the default)", &make_request},
-      {"account", "accounts", "create | import | list | show | default | export | delete | fund | balance [NAME]",
+      {"request", "", "[options] URL...", "make a request and pay for it when asked (the default)",
+       &make_request},
+      {"account", "accounts",
+       "create | import | list | show | default | export | delete | fund | balance [NAME]",
        "the accounts that pay", &make_account},
       {"payments", "payment", "list | show | resume | export [ID]", "the journal of what was paid",
        &make_payments},
-      {"completions", "", "bash | zsh | fish", "a completion script for your shell", &make_completions},
+      {"completions", "", "bash | zsh | fish", "a completion script for your shell",
+       &make_completions},
   };
   return kTable;
 }
@@ -244,7 +266,8 @@ int run_command_line(int argc, char** argv) {
   // Other tools' --method POST would silently leave every offer out.
   for (std::size_t i = 0; entry == nullptr && i + 1 < arguments.size(); ++i) {
     if (arguments[i] == "--method" && is_http_method(arguments[i + 1])) {
-      say_error({Kind::usage, "--method chooses a payment method", "the request's method is -X " + arguments[i + 1]});
+      say_error({Kind::usage, "--method chooses a payment method",
+                 "the request's method is -X " + arguments[i + 1]});
       return 2;
     }
   }

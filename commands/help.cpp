@@ -10,13 +10,16 @@
 
 namespace paycurl {
 
-std::string user_agent() { return "paycurl/" PAYCURL_VERSION; }
+std::string user_agent() {
+  return "paycurl/" PAYCURL_VERSION;
+}
 
 std::vector<OptionHelp> options_of(const CLI::App& app) {
   std::vector<OptionHelp> found;
   for (const CLI::Option* option : app.get_options()) {
     OptionHelp help;
-    for (const std::string& name : option->get_snames()) help.names.push_back("-" + name);
+    for (const std::string& name : option->get_snames())
+      help.names.push_back("-" + name);
     for (const std::string& name : option->get_lnames()) {
       const auto& opposites = option->get_fnames();
       if (std::find(opposites.begin(), opposites.end(), name) == opposites.end()) {
@@ -32,12 +35,14 @@ std::vector<OptionHelp> options_of(const CLI::App& app) {
   return found;
 }
 
-std::string help_text(const CLI::App& app, const std::string& name, const std::string& synopsis, bool all) {
+std::string help_text(const CLI::App& app, const std::string& name, const std::string& synopsis,
+                      bool all) {
   std::string text = "usage: paycurl " + (name.empty() ? synopsis : name + " " + synopsis) + "\n";
   const auto options = options_of(app);
   std::vector<std::string> groups;
   for (const OptionHelp& option : options) {
-    if (std::find(groups.begin(), groups.end(), option.group) == groups.end()) groups.push_back(option.group);
+    if (std::find(groups.begin(), groups.end(), option.group) == groups.end())
+      groups.push_back(option.group);
   }
   const bool has_common = std::find(groups.begin(), groups.end(), "Common") != groups.end();
   for (const std::string& group : groups) {
@@ -46,12 +51,14 @@ std::string help_text(const CLI::App& app, const std::string& name, const std::s
     for (const OptionHelp& option : options) {
       if (option.group != group) continue;
       std::string names;
-      for (const std::string& one : option.names) names += (names.empty() ? "" : ", ") + one;
+      for (const std::string& one : option.names)
+        names += (names.empty() ? "" : ", ") + one;
       rows.push_back({"", names + (option.value.empty() ? "" : " " + option.value), option.text});
     }
     text += "\n" + group + ":\n" + table(rows);
   }
-  if (has_common && !all) text += "\nAll options: paycurl --help all. The whole story: man paycurl.\n";
+  if (has_common && !all)
+    text += "\nAll options: paycurl --help all. The whole story: man paycurl.\n";
   return text;
 }
 

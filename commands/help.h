@@ -23,8 +23,10 @@ std::vector<OptionHelp> options_of(const CLI::App& app);
 /// Declares the options that every command has, where only their names are of interest.
 void declare_common_options(CLI::App& app);
 
-/// The help of one command: synopsis, then its options in groups; only the common ones unless `all`.
-std::string help_text(const CLI::App& app, const std::string& name, const std::string& synopsis, bool all);
+/// The help of one command: synopsis, then its options in groups; only the common ones unless
+/// `all`.
+std::string help_text(const CLI::App& app, const std::string& name, const std::string& synopsis,
+                      bool all);
 
 /// The list of subcommands.
 std::string commands_text();

@@ -17,7 +17,8 @@ namespace {
 std::string short_size(double bytes) {
   constexpr std::string_view kUnits = " kMGT";
   std::size_t unit = 0;
-  for (; bytes >= 10000 && unit + 1 < kUnits.size(); ++unit) bytes /= 1024;
+  for (; bytes >= 10000 && unit + 1 < kUnits.size(); ++unit)
+    bytes /= 1024;
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.0f", bytes);
   return std::string(text.data()) + (unit == 0 ? "" : std::string(1, kUnits[unit]));
@@ -43,7 +44,8 @@ class Meter {
     if (expected > 0) {
       const auto percent = static_cast<std::size_t>(received * 100 / expected);
       line = std::to_string(percent) + "% of " + short_size(static_cast<double>(expected)) + "B";
-      if (bar_) line = std::string(percent / 2, '#') + std::string(50 - percent / 2, ' ') + " " + line;
+      if (bar_)
+        line = std::string(percent / 2, '#') + std::string(50 - percent / 2, ' ') + " " + line;
     }
     line += "  " + short_size(static_cast<double>(received) / elapsed) + "B/s";
     (void)write_all(STDERR_FILENO, "\r\033[K" + line);
@@ -102,7 +104,8 @@ Result<MethodOptions> method_options_of(const Globals& globals, const RequestOpt
   for (const std::string& option : options.method_options) {
     const std::size_t equals = option.find('=');
     if (equals == std::string::npos) {
-      return Error{Kind::usage, "not a method option: " + printable(option, 60), "write -M key=value"};
+      return Error{Kind::usage, "not a method option: " + printable(option, 60),
+                   "write -M key=value"};
     }
     method.own[option.substr(0, equals)] = option.substr(equals + 1);
   }

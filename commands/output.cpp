@@ -25,24 +25,33 @@ Result<> write_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t put = ::write(fd, bytes.data(), bytes.size());
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return http::transport_error(23, "writing the output: " + std::string(std::strerror(errno)));
+    if (put < 0)
+      return http::transport_error(23, "writing the output: " + std::string(std::strerror(errno)));
     bytes.remove_prefix(static_cast<std::size_t>(put));
   }
   return {};
 }
 
-Result<> print(std::string_view text) { return write_all(STDOUT_FILENO, text); }
+Result<> print(std::string_view text) {
+  return write_all(STDOUT_FILENO, text);
+}
 
-void say(std::string_view line) { (void)write_all(STDERR_FILENO, std::string(line) + "\n"); }
+void say(std::string_view line) {
+  (void)write_all(STDERR_FILENO, std::string(line) + "\n");
+}
 
 void say_error(const Error& error) {
   say("paycurl: error: " + error.message);
   if (!error.hint.empty()) say("paycurl: hint: " + error.hint);
 }
 
-void say_note(std::string_view sentence) { say("paycurl: note: " + printable(sentence, 400)); }
+void say_note(std::string_view sentence) {
+  say("paycurl: note: " + printable(sentence, 400));
+}
 
-bool is_terminal(int fd) { return ::isatty(fd) == 1; }
+bool is_terminal(int fd) {
+  return ::isatty(fd) == 1;
+}
 
 bool may_color(const Globals& globals) {
   if (globals.color == "always") return true;
@@ -66,7 +75,8 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+    for (std::size_t i = 0; i < row.size(); ++i)
+      widths[i] = std::max(widths[i], width_of(row[i]));
   }
   std::string text;
   for (const auto& row : rows) {

@@ -1,5 +1,6 @@
 // paycurl payments: the journal of what was paid, and the way out of doubt.
 #include <algorithm>
+
 #include <unistd.h>
 
 #include "commands/audience.h"
@@ -18,15 +19,19 @@ namespace {
 Result<std::optional<Millis>> parse_time(const std::string& text) {
   if (text.empty()) return std::optional<Millis>();
   auto time = parse_rfc3339(text.size() == 10 ? text + "T00:00:00Z" : text);
-  if (!time) return Error{Kind::usage, "not a time: " + printable(text, 40), "write 2026-11-20 or 2026-11-20T12:00:00Z"};
+  if (!time)
+    return Error{Kind::usage, "not a time: " + printable(text, 40),
+                 "write 2026-11-20 or 2026-11-20T12:00:00Z"};
   return time;
 }
 
 std::string csv_field(const std::string& text) {
   // A field that starts like a formula would be run by spreadsheets.
-  const bool is_formula = !text.empty() && std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos;
+  const bool is_formula =
+      !text.empty() && std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos;
   std::string out = is_formula ? "'" : "";
-  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  for (const char c : text)
+    out += c == '"' ? std::string("\"\"") : std::string(1, c);
   const bool quoted = out.find_first_of(",\"\r\n") != std::string::npos;
   return quoted ? "\"" + out + "\"" : out;
 }
@@ -35,14 +40,26 @@ std::string csv_line(const Row& row) {
   const auto number = [](const std::optional<std::int64_t>& value) {
     return value ? std::to_string(*value) : "";
   };
-  const std::vector<std::string> fields{
-      row.id, format_rfc3339(row.time), std::string(name_of(row.status)), row.http_method, row.url,
-      number(row.http_status), row.protocol, row.method, row.intent,
-      format_units(row.paid.amount, row.paid.asset.decimals), row.paid.asset.symbol, row.paid.asset.network,
-      format_units(row.fee, row.paid.asset.decimals), row.recipient, row.payer, row.account,
-      row.reference.value_or("")};
+  const std::vector<std::string> fields{row.id,
+                                        format_rfc3339(row.time),
+                                        std::string(name_of(row.status)),
+                                        row.http_method,
+                                        row.url,
+                                        number(row.http_status),
+                                        row.protocol,
+                                        row.method,
+                                        row.intent,
+                                        format_units(row.paid.amount, row.paid.asset.decimals),
+                                        row.paid.asset.symbol,
+                                        row.paid.asset.network,
+                                        format_units(row.fee, row.paid.asset.decimals),
+                                        row.recipient,
+                                        row.payer,
+                                        row.account,
+                                        row.reference.value_or("")};
   std::string line;
-  for (const std::string& field : fields) line += (line.empty() ? "" : ",") + csv_field(field);
+  for (const std::string& field : fields)
+    line += (line.empty() ? "" : ",") + csv_field(field);
   return line + "\n";
 }
 
@@ -61,16 +78,22 @@ class PaymentsCommand : public Command {
     add_value(app, "--since", since_, "TIME", "from that time on")->group(kGroup);
     add_value(app, "--until", until_, "TIME", "before that time")->group(kGroup);
     add_value(app, "--host", filter_.host, "NAME", "of that host")->group(kGroup);
-    add_value(app, "--status", filter_.status, "WORD", "settled, unknown, rejected or not_sent")->group(kGroup);
+    add_value(app, "--status", filter_.status, "WORD", "settled, unknown, rejected or not_sent")
+        ->group(kGroup);
     add_value(app, "-a,--account", filter_.account, "NAME", "of that account")->group(kGroup);
     add_flag(app, "--body", body_, "show: print the kept body again")->group(kGroup);
-    add_value(app, "-o,--output", output_, "FILE", "resume: write the body to this file")->group(kGroup);
-    add_value(app, "--rpc-url", options_.rpc_url, "URL", "resume: the chain's node to ask")->group(kGroup);
-    add_value(app, "--network", options_.network, "NAME", "resume: mainnet, testnet or a chain id")->group(kGroup);
-    add_flag(app, "--offline", options_.offline, "resume: never ask a chain's node")->group(kGroup);
-    add_value(app, "--password-fd", password_.fd, "N", "read the key file's password from this descriptor")
+    add_value(app, "-o,--output", output_, "FILE", "resume: write the body to this file")
         ->group(kGroup);
-    add_value(app, "--password-file", password_.file, "FILE", "read the key file's password from this file")
+    add_value(app, "--rpc-url", options_.rpc_url, "URL", "resume: the chain's node to ask")
+        ->group(kGroup);
+    add_value(app, "--network", options_.network, "NAME", "resume: mainnet, testnet or a chain id")
+        ->group(kGroup);
+    add_flag(app, "--offline", options_.offline, "resume: never ask a chain's node")->group(kGroup);
+    add_value(app, "--password-fd", password_.fd, "N",
+              "read the key file's password from this descriptor")
+        ->group(kGroup);
+    add_value(app, "--password-file", password_.file, "FILE",
+              "read the key file's password from this file")
         ->group(kGroup);
   }
 
@@ -107,7 +130,9 @@ Result<int> PaymentsCommand::run(const Globals& globals) {
   filter_.until = *until;
   if (filter_.limit < 1) return Error{Kind::usage, "--limit is at least 1"};
   wallet_ = std::make_unique<Wallet>(globals, password_);
-  const auto done = [](const Result<>& result) { return result ? Result<int>(0) : Result<int>(result.error()); };
+  const auto done = [](const Result<>& result) {
+    return result ? Result<int>(0) : Result<int>(result.error());
+  };
   if (verb_ == "list" || verb_.empty()) return done(list(globals, false));
   if (verb_ == "export") return done(export_rows(globals));
   if (verb_ == "show" || verb_ == "view") return done(show(globals));
@@ -130,23 +155,27 @@ Result<> PaymentsCommand::list(const Globals& globals, bool whole_journal) {
   LedgerFilter filter = filter_;
   filter.limit = whole_journal ? INT64_MAX - 1 : filter_.limit;
   ++filter.limit;  // one more tells whether there are more
-  auto found = *journal == nullptr ? Result<std::vector<Row>>(std::vector<Row>()) : (*journal)->list(filter);
+  auto found =
+      *journal == nullptr ? Result<std::vector<Row>>(std::vector<Row>()) : (*journal)->list(filter);
   if (!found) return found.error();
   const bool more = static_cast<std::int64_t>(found->size()) == filter.limit;
   if (more) found->pop_back();
   const Millis now = system_now();
   if (globals.json_lines) {
     std::string lines;
-    for (const Row& row : *found) lines += payment_json(row, now).dump() + "\n";
+    for (const Row& row : *found)
+      lines += payment_json(row, now).dump() + "\n";
     return print(lines);
   }
   if (!globals.json) {
     std::vector<std::vector<std::string>> rows;
     for (const Row& row : *found) {
-      rows.push_back({row.id, format_rfc3339(row.time / 1000 * 1000), std::string(name_of(row.status)),
-                      describe(row.paid), printable(row.http_method, 10), printable(row.url, 100)});
+      rows.push_back({row.id, format_rfc3339(row.time / 1000 * 1000),
+                      std::string(name_of(row.status)), describe(row.paid),
+                      printable(row.http_method, 10), printable(row.url, 100)});
     }
-    if (auto printed = print(rows.empty() ? "no payments\n" : table(rows)); !printed) return printed;
+    if (auto printed = print(rows.empty() ? "no payments\n" : table(rows)); !printed)
+      return printed;
     return more ? print("(more: --limit N)\n") : Result<>();
   }
   Json payments = Json::array();
@@ -172,7 +201,11 @@ Result<> PaymentsCommand::list(const Globals& globals, bool whole_journal) {
                             {"paid", format_units(total.sum.amount, asset.decimals)},
                             {"count", total.count}}));
   }
-  return print(envelope().set("payments", std::move(payments)).set("totals", std::move(sums)).set("more", more).dump() +
+  return print(envelope()
+                   .set("payments", std::move(payments))
+                   .set("totals", std::move(sums))
+                   .set("more", more)
+                   .dump() +
                "\n");
 }
 
@@ -188,7 +221,8 @@ Result<> PaymentsCommand::export_rows(const Globals& globals) {
     if (!limited) filter.limit = INT64_MAX;
     const auto found = (*journal)->list(filter);
     if (!found) return found.error();
-    for (const Row& row : *found) text += csv_line(row);
+    for (const Row& row : *found)
+      text += csv_line(row);
   }
   return print(text);
 }
@@ -196,7 +230,8 @@ Result<> PaymentsCommand::export_rows(const Globals& globals) {
 Result<> PaymentsCommand::show_body(const Globals& globals, const Row& row) {
   const auto fd = Spool::open(globals.settings.state_folder, row.id);
   if (!fd || !row.body_size) {
-    return fd ? Error{Kind::usage, "the body of payment " + row.id + " was not kept whole"} : fd.error();
+    return fd ? Error{Kind::usage, "the body of payment " + row.id + " was not kept whole"}
+              : fd.error();
   }
   std::string chunk(64 * 1024, '\0');
   Result<> written;
@@ -209,7 +244,8 @@ Result<> PaymentsCommand::show_body(const Globals& globals, const Row& row) {
 }
 
 Result<> PaymentsCommand::show(const Globals& globals) {
-  if (id_.empty()) return Error{Kind::usage, "which payment? give its ID, or last", "see paycurl payments list"};
+  if (id_.empty())
+    return Error{Kind::usage, "which payment? give its ID, or last", "see paycurl payments list"};
   const auto journal = ledger(globals);
   if (!journal) return journal.error();
   if (*journal == nullptr) return Error{Kind::usage, "no payment " + printable(id_, 40)};
@@ -247,8 +283,10 @@ Result<> PaymentsCommand::show(const Globals& globals) {
   };
   add("reference", row->reference);
   if (row->http_status) rows.push_back({"answer", std::to_string(*row->http_status)});
-  if (row->status == PaymentStatus::unknown) rows.push_back({"in doubt until", format_rfc3339(row->valid_until)});
-  for (const Event& event : *events) rows.push_back({event.state, format_rfc3339(event.time)});
+  if (row->status == PaymentStatus::unknown)
+    rows.push_back({"in doubt until", format_rfc3339(row->valid_until)});
+  for (const Event& event : *events)
+    rows.push_back({event.state, format_rfc3339(event.time)});
   if (row->body_expires && *row->body_expires > system_now()) {
     rows.push_back({"body", std::to_string(*row->body_size) + " bytes, kept until " +
                                 format_rfc3339(*row->body_expires)});
@@ -258,9 +296,11 @@ Result<> PaymentsCommand::show(const Globals& globals) {
 
 Outcome PaymentsCommand::resume_one(const Globals& globals, Row row, RequestAudience& audience) {
   std::vector<const Protocol*> protocols;
-  for (const auto& protocol : protocols_) protocols.push_back(protocol.get());
+  for (const auto& protocol : protocols_)
+    protocols.push_back(protocol.get());
   std::vector<Method*> methods;
-  for (const auto& method : methods_) methods.push_back(method.get());
+  for (const auto& method : methods_)
+    methods.push_back(method.get());
   FlowOptions flow;
   flow.preference.allow_http = true;  // the row was begun under the rules of its own run
   flow.paid_deadlines = paid_deadlines_of(options_);
@@ -313,21 +353,24 @@ Result<int> PaymentsCommand::resume(const Globals& globals) {
       outcome.row = row;
     }
     const PaymentStatus after = outcome.row ? outcome.row->status : before;
-    results.push(Json::object({{"id", row.id},
-                               {"before", name_of(before)},
-                               {"after", name_of(after)},
-                               {"delivered", outcome.delivered},
-                               {"error", outcome.error ? error_json(*outcome.error, &outcome) : Json()}}));
+    results.push(
+        Json::object({{"id", row.id},
+                      {"before", name_of(before)},
+                      {"after", name_of(after)},
+                      {"delivered", outcome.delivered},
+                      {"error", outcome.error ? error_json(*outcome.error, &outcome) : Json()}}));
     if (outcome.error) {
       say_error(*outcome.error);
-      if (status == 0 || outcome.error->kind == Kind::outcome_unknown) status = outcome.error->exit_status();
+      if (status == 0 || outcome.error->kind == Kind::outcome_unknown)
+        status = outcome.error->exit_status();
     } else if (!globals.silent && !globals.json) {
       say("payment " + row.id + " is " + std::string(name_of(after)));
     }
   }
   if (rows.empty() && !globals.silent && !globals.json) say("no payment is in doubt");
   if (globals.json) {
-    if (auto printed = print(envelope().set("results", std::move(results)).dump() + "\n"); !printed) {
+    if (auto printed = print(envelope().set("results", std::move(results)).dump() + "\n");
+        !printed) {
       return printed.error();
     }
   }
@@ -336,6 +379,8 @@ Result<int> PaymentsCommand::resume(const Globals& globals) {
 
 }  // namespace
 
-std::unique_ptr<Command> make_payments() { return std::make_unique<PaymentsCommand>(); }
+std::unique_ptr<Command> make_payments() {
+  return std::make_unique<PaymentsCommand>();
+}
 
 }  // namespace paycurl

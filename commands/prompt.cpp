@@ -62,7 +62,9 @@ Error nobody(std::string_view question) {
 
 }  // namespace
 
-bool can_ask(const Settings& settings) { return !settings.no_prompt && Terminal().is_open(); }
+bool can_ask(const Settings& settings) {
+  return !settings.no_prompt && Terminal().is_open();
+}
 
 Result<std::string> ask_line(const Settings& settings, std::string_view question) {
   const Terminal terminal;

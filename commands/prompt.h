@@ -1,4 +1,5 @@
-// Questions to the person at the terminal. They go to /dev/tty, so that stdin and stdout stay pipes.
+// Questions to the person at the terminal. They go to /dev/tty, so that stdin and stdout stay
+// pipes.
 #pragma once
 
 #include <string>

@@ -45,7 +45,9 @@ bool is_committed(const Outcome& outcome) {
   return outcome.row && outcome.payment != PaymentStatus::not_sent;
 }
 
-bool is_valid_utf8(const std::string& text) { return valid_utf8(text) == text; }
+bool is_valid_utf8(const std::string& text) {
+  return valid_utf8(text) == text;
+}
 
 class RequestCommand : public Command {
  public:
@@ -60,19 +62,21 @@ class RequestCommand : public Command {
   Result<> set_up(const Globals& globals);
   int run_one(const Globals& globals, std::size_t index, const PreparedBody& body);
   Flow make_flow(const Globals& globals, RequestAudience& audience, bool keeps_method);
-  Destination destination_of(const Globals& globals, std::size_t index, const std::string& file_name) const;
+  Destination destination_of(const Globals& globals, std::size_t index,
+                             const std::string& file_name) const;
   Result<> confirm(const Globals& globals, const Offer& offer, const Payer& payer) const;
   void add_accept_payment(http::Request& request) const;
   void check_afterwards(Outcome& outcome) const;
   Result<Json> quote_json(const Outcome& outcome);
   Result<> show(const Globals& globals, const http::Request& request, const Outcome& outcome,
                 const RequestAudience& audience, const std::string& file);
-  Result<> show_offers(const Globals& globals, const http::Request& request, const Outcome& outcome);
+  Result<> show_offers(const Globals& globals, const http::Request& request,
+                       const Outcome& outcome);
   Json envelope_of(const http::Request& request, const Outcome& outcome,
                    const RequestAudience& audience, const std::string& file) const;
   void tell(const Globals& globals, const Outcome& outcome) const;
-  Result<> write_variables(const std::string& url, const http::Request& request, const Outcome& outcome,
-                           std::size_t index, const std::string& file);
+  Result<> write_variables(const std::string& url, const http::Request& request,
+                           const Outcome& outcome, std::size_t index, const std::string& file);
 
   CLI::App* app_ = nullptr;
   RequestOptions options_;
@@ -93,7 +97,8 @@ Result<> RequestCommand::set_up(const Globals& globals) {
   limits_ = std::move(*limits);
   preference_ = preference_of(options_, globals.settings);
   if (!options_.user.empty() && options_.user.find(':') == std::string::npos) {
-    const auto password = ask_password(globals.settings, "Password of user " + printable(options_.user), false);
+    const auto password =
+        ask_password(globals.settings, "Password of user " + printable(options_.user), false);
     if (!password) return password.error();
     options_.user += ":" + std::string(password->text());
   }
@@ -104,7 +109,8 @@ Result<> RequestCommand::set_up(const Globals& globals) {
   if (!methods) return methods.error();
   methods_ = std::move(*methods);
   protocols_ = make_protocols();
-  wallet_ = std::make_unique<Wallet>(globals, PasswordChoice{options_.password_fd, options_.password_file});
+  wallet_ = std::make_unique<Wallet>(globals,
+                                     PasswordChoice{options_.password_fd, options_.password_file});
   return {};
 }
 
@@ -123,7 +129,6 @@ Result<int> RequestCommand::run(const Globals& globals) {
 
 /// What a server should know of what we can pay (draft-httpauth-payment-00, client preferences).
 void RequestCommand::add_accept_payment(http::Request& request) const {
-  if (request.headers.find("accept-payment") != nullptr) return;
   std::string value;
   const auto& wanted = preference_.methods;
   for (const auto& method : methods_) {
@@ -131,20 +136,23 @@ void RequestCommand::add_accept_payment(http::Request& request) const {
         !wanted.empty() && std::find(wanted.begin(), wanted.end(), method->name()) == wanted.end();
     for (const std::string_view intent : method->intents()) {
       if (left_out || (!preference_.intent.empty() && preference_.intent != intent)) continue;
-      value += (value.empty() ? "" : ", ") + std::string(method->name()) + "/" + std::string(intent);
+      value +=
+          (value.empty() ? "" : ", ") + std::string(method->name()) + "/" + std::string(intent);
     }
   }
-  if (!value.empty()) request.headers.add("Accept-Payment", value);
+  if (!value.empty()) add_default(request, "Accept-Payment", value);
 }
 
-Result<> RequestCommand::confirm(const Globals& globals, const Offer& offer, const Payer& payer) const {
+Result<> RequestCommand::confirm(const Globals& globals, const Offer& offer,
+                                 const Payer& payer) const {
   const bool tell_payer = is_terminal(STDERR_FILENO) && !globals.silent && total_.empty();
   if (tell_payer) say(faint(globals, "paying from " + payer.address));
   if (!options_.confirm || options_.yes) return {};
   const Spend& spend = offer.quote->spend;
   std::string question = "Pay " + describe(spend.total);
   if (!spend.payees.empty()) question += " to " + spend.payees.front().address;
-  if (spend.payees.size() > 1) question += " and " + std::to_string(spend.payees.size() - 1) + " others";
+  if (spend.payees.size() > 1)
+    question += " and " + std::to_string(spend.payees.size() - 1) + " others";
   question += " for " + printable(offer.challenge->url.origin()) + "?";
   const auto answer = ask_yes(globals.settings, question);
   if (!answer) {
@@ -175,7 +183,8 @@ Destination RequestCommand::destination_of(const Globals& globals, std::size_t i
   return to;
 }
 
-Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience, bool keeps_method) {
+Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience,
+                               bool keeps_method) {
   FlowOptions flow;
   flow.preference = preference_;
   flow.follow = options_.location;
@@ -190,9 +199,11 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
   const Expectations& expected = limits_.expected;
   flow.must_charge = expected.amount || expected.recipient || expected.currency;
   std::vector<const Protocol*> protocols;
-  for (const auto& protocol : protocols_) protocols.push_back(protocol.get());
+  for (const auto& protocol : protocols_)
+    protocols.push_back(protocol.get());
   std::vector<Method*> methods;
-  for (const auto& method : methods_) methods.push_back(method.get());
+  for (const auto& method : methods_)
+    methods.push_back(method.get());
   FlowParts parts{*client_,
                   std::move(protocols),
                   std::move(methods),
@@ -223,7 +234,8 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
   }
   http::Request& request = prepared->request;
   const std::string* authorization = request.headers.find("authorization");
-  const bool brings_credential = authorization != nullptr && lower(*authorization).starts_with("payment ");
+  const bool brings_credential =
+      authorization != nullptr && lower(*authorization).starts_with("payment ");
   if (brings_credential) options_.pay = false;
   // --inspect shows what everybody is offered, unless the user asks for less.
   const bool asks_for_less = !preference_.methods.empty() || !preference_.intent.empty();
@@ -232,7 +244,8 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
   RequestAudience audience(globals, to);
   Flow flow = make_flow(globals, audience, prepared->keeps_method);
   Outcome outcome = flow.run(request);
-  if (auto finished = audience.finish(outcome); !finished && !outcome.error) outcome.error = finished.error();
+  if (auto finished = audience.finish(outcome); !finished && !outcome.error)
+    outcome.error = finished.error();
   if (is_paid(outcome)) add_money(total_, outcome.row->paid);
   check_afterwards(outcome);
   tell(globals, outcome);
@@ -251,15 +264,17 @@ void RequestCommand::check_afterwards(Outcome& outcome) const {
   const int status = outcome.head ? outcome.head->status : 0;
   std::string wrong;
   if (options_.expect_status && status != *options_.expect_status) {
-    wrong = "the status is " + std::to_string(status) + ", expected " + std::to_string(*options_.expect_status);
+    wrong = "the status is " + std::to_string(status) + ", expected " +
+            std::to_string(*options_.expect_status);
   } else if (options_.expect_receipt && !outcome.receipt) {
     wrong = "no receipt came";
   }
   if (wrong.empty()) return;
   const bool paid = is_paid(outcome);
-  outcome.error = Error{paid ? Kind::not_delivered : Kind::http_status, wrong, "",
-                        options_.expect_status && status != *options_.expect_status ? "expect_status"
-                                                                                   : "expect_receipt"};
+  outcome.error =
+      Error{paid ? Kind::not_delivered : Kind::http_status, wrong, "",
+            options_.expect_status && status != *options_.expect_status ? "expect_status"
+                                                                        : "expect_receipt"};
 }
 
 /// The error, or the line that says what was paid.
@@ -275,12 +290,13 @@ void RequestCommand::tell(const Globals& globals, const Outcome& outcome) const 
   }
   if (!is_paid(outcome) || globals.silent || !is_terminal(STDERR_FILENO)) return;
   const Row& row = *outcome.row;
-  say(bold(globals, "paid " + describe(row.paid)) + " to " + shortened(row.recipient) + " · " + row.method +
-      "/" + row.intent + (row.reference ? " · " + shortened(*row.reference) : ""));
+  say(bold(globals, "paid " + describe(row.paid)) + " to " + shortened(row.recipient) + " · " +
+      row.method + "/" + row.intent + (row.reference ? " · " + shortened(*row.reference) : ""));
 }
 
-Result<> RequestCommand::show(const Globals& globals, const http::Request& request, const Outcome& outcome,
-                              const RequestAudience& audience, const std::string& file) {
+Result<> RequestCommand::show(const Globals& globals, const http::Request& request,
+                              const Outcome& outcome, const RequestAudience& audience,
+                              const std::string& file) {
   if (options_.inspect || options_.dry_run) return show_offers(globals, request, outcome);
   if (!globals.json) return {};
   return print(envelope_of(request, outcome, audience, file).dump() + "\n");
@@ -296,7 +312,8 @@ Json RequestCommand::envelope_of(const http::Request& request, const Outcome& ou
       const std::string name = lower(field.name);
       if (headers.find(name) != nullptr) continue;
       Json values = Json::array();
-      for (const std::string& value : outcome.head->headers.values(name)) values.push(valid_utf8(value));
+      for (const std::string& value : outcome.head->headers.values(name))
+        values.push(valid_utf8(value));
       headers.set(name, std::move(values));
     }
     Json response = Json::object({{"status", outcome.head->status},
@@ -327,18 +344,21 @@ Json RequestCommand::envelope_of(const http::Request& request, const Outcome& ou
   json.set("error", outcome.error ? error_json(*outcome.error, &outcome) : Json());
   const auto whole = [](double millis) { return Json(static_cast<std::int64_t>(millis + 0.5)); };
   const bool paid = outcome.row.has_value();
-  json.set("timing", Json::object({{"connectMs", whole(outcome.stats.connect)},
-                                   {"challengeMs", outcome.challenged ? whole(outcome.challenge_millis) : Json()},
-                                   {"signMs", paid ? whole(outcome.sign_millis) : Json()},
-                                   {"firstByteMs", whole(outcome.stats.first_byte)},
-                                   {"totalMs", whole(outcome.stats.total + outcome.challenge_millis)}}));
+  json.set(
+      "timing",
+      Json::object({{"connectMs", whole(outcome.stats.connect)},
+                    {"challengeMs", outcome.challenged ? whole(outcome.challenge_millis) : Json()},
+                    {"signMs", paid ? whole(outcome.sign_millis) : Json()},
+                    {"firstByteMs", whole(outcome.stats.first_byte)},
+                    {"totalMs", whole(outcome.stats.total + outcome.challenge_millis)}}));
   return json;
 }
 
 /// The quote of --dry-run: who would pay how much of what they have.
 Result<Json> RequestCommand::quote_json(const Outcome& outcome) {
-  const auto chosen = std::find_if(outcome.offers.begin(), outcome.offers.end(),
-                                   [&](const Offer& offer) { return offer.number == outcome.chosen; });
+  const auto chosen =
+      std::find_if(outcome.offers.begin(), outcome.offers.end(),
+                   [&](const Offer& offer) { return offer.number == outcome.chosen; });
   if (outcome.error || chosen == outcome.offers.end()) return Json();
   const auto payer = wallet_->payer(payer_of(options_));
   if (!payer) return payer.error();
@@ -355,9 +375,9 @@ Result<Json> RequestCommand::quote_json(const Outcome& outcome) {
       balance = money_json(money);
       const Amount need = spend.total.amount.plus(spend.fee.amount).value_or(money.amount);
       if (money.amount >= need) continue;
-      Error error{Kind::insufficient_funds, (*payer)->address + " has " + describe(money) +
-                                                ", the payment needs " + describe({need, money.asset}) +
-                                                " with the network fee",
+      Error error{Kind::insufficient_funds,
+                  (*payer)->address + " has " + describe(money) + ", the payment needs " +
+                      describe({need, money.asset}) + " with the network fee",
                   "add funds, or pay from another account", "insufficient_funds"};
       error.figures = {{Figure::Role::need, {need, money.asset}}, {Figure::Role::have, money}};
       return error;
@@ -386,9 +406,11 @@ Result<> RequestCommand::show_offers(const Globals& globals, const http::Request
   json.set("request", request_json(request));
   json.set("status", outcome.head ? Json(outcome.head->status) : Json());
   json.set("free", is_free).set("payable", payable);
-  json.set("chosen", outcome.chosen == 0 ? Json() : Json(static_cast<std::int64_t>(outcome.chosen)));
+  json.set("chosen",
+           outcome.chosen == 0 ? Json() : Json(static_cast<std::int64_t>(outcome.chosen)));
   Json offers = Json::array();
-  for (const Offer& offer : outcome.offers) offers.push(offer_json(offer));
+  for (const Offer& offer : outcome.offers)
+    offers.push(offer_json(offer));
   json.set("offers", std::move(offers));
   json.set("problem", outcome.problem ? outcome.problem->json : Json());
   json.set("error", outcome.error ? error_json(*outcome.error, &outcome) : Json());
@@ -414,8 +436,9 @@ Result<> RequestCommand::show_offers(const Globals& globals, const http::Request
       const Json* balance = quote->find("balance");
       text += "would pay from " + *quote->find("payer")->string() + " (" +
               printable(*quote->find("account")->string(), 70) + ")";
-      if (balance->members()) text += ", which has " + *balance->find("amount")->string() + " " +
-                                      *balance->find("symbol")->string();
+      if (balance->members())
+        text += ", which has " + *balance->find("amount")->string() + " " +
+                *balance->find("symbol")->string();
       text += "\n";
     }
     if (auto printed = print(text); !printed) return printed;
@@ -425,7 +448,8 @@ Result<> RequestCommand::show_offers(const Globals& globals, const http::Request
 }
 
 Result<> RequestCommand::write_variables(const std::string& url, const http::Request& request,
-                                         const Outcome& outcome, std::size_t index, const std::string& file) {
+                                         const Outcome& outcome, std::size_t index,
+                                         const std::string& file) {
   if (options_.write_out.empty()) return {};
   std::string format = options_.write_out;
   if (format.starts_with('@')) {
@@ -444,6 +468,8 @@ Result<> RequestCommand::write_variables(const std::string& url, const http::Req
 
 }  // namespace
 
-std::unique_ptr<Command> make_request() { return std::make_unique<RequestCommand>(); }
+std::unique_ptr<Command> make_request() {
+  return std::make_unique<RequestCommand>();
+}
 
 }  // namespace paycurl

@@ -73,7 +73,8 @@ Result<> append_part(http::Body& body, const BodyPart& part) {
 Result<PreparedBody> form_body(const RequestOptions& options) {
   http::Multipart form;
   for (const BodyPart& part : options.body) {
-    auto added = part.kind == BodyPart::Kind::form ? form.add(part.value) : form.add_string(part.value);
+    auto added =
+        part.kind == BodyPart::Kind::form ? form.add(part.value) : form.add_string(part.value);
     if (!added) return added.error();
   }
   PreparedBody prepared;
@@ -121,20 +122,20 @@ Result<> add_user_fields(const RequestOptions& options, http::Request& request) 
   return {};
 }
 
-/// Adds a field unless the user sent or removed one of that name.
+}  // namespace
+
 void add_default(http::Request& request, const std::string& name, const std::string& value) {
-  const bool removed = std::any_of(
-      request.removed_headers.begin(), request.removed_headers.end(),
-      [&](const std::string& gone) { return equals_ignoring_case(gone, name); });
+  const bool removed =
+      std::any_of(request.removed_headers.begin(), request.removed_headers.end(),
+                  [&](const std::string& gone) { return equals_ignoring_case(gone, name); });
   if (!removed && request.headers.find(name) == nullptr) request.headers.add(name, value);
 }
-
-}  // namespace
 
 Result<PreparedBody> prepare_body(const RequestOptions& options) {
   if (options.body.empty()) return PreparedBody{};
   const BodyPart::Kind first = options.body.front().kind;
-  if (first == BodyPart::Kind::form || first == BodyPart::Kind::form_string) return form_body(options);
+  if (first == BodyPart::Kind::form || first == BodyPart::Kind::form_string)
+    return form_body(options);
   http::Body body;
   bool is_json = false;
   for (const BodyPart& part : options.body) {

@@ -34,10 +34,16 @@ const std::vector<std::pair<const char*, BodyPart::Kind>>& body_options() {
 
 void declare_asked(CLI::App& app, RequestOptions& o) {
   add_value(app, "-X,--request", o.method, "METHOD", "use this request method")->group(kCommon);
-  add_list(app, "-H,--header", o.headers, "LINE", "send a header field: 'Name: value'")->group(kCommon);
-  const auto body = [&](const char* names, const char* value, const std::string& text, const char* group) {
+  add_list(app, "-H,--header", o.headers, "LINE", "send a header field: 'Name: value'")
+      ->group(kCommon);
+  const auto body = [&](const char* names, const char* value, const std::string& text,
+                        const char* group) {
     // The values are collected afterwards, in the order of the command line.
-    app.add_option(names, text)->expected(1, 1 << 29)->allow_extra_args(false)->type_name(value)->group(group);
+    app.add_option(names, text)
+        ->expected(1, 1 << 29)
+        ->allow_extra_args(false)
+        ->type_name(value)
+        ->group(group);
   };
   body("-d,--data", "DATA", "send a body (POST); @FILE reads a file, @- stdin", kCommon);
   body("--json", "DATA", "send JSON, with its Content-Type and Accept", kCommon);
@@ -51,25 +57,37 @@ void declare_asked(CLI::App& app, RequestOptions& o) {
   add_flag(app, "-I,--head", o.head, "ask for the head only")->group(kHttp);
   add_value(app, "-A,--user-agent", o.user_agent, "NAME", "send this User-Agent")->group(kHttp);
   add_value(app, "-e,--referer", o.referer, "URL", "send this Referer")->group(kHttp);
-  add_value(app, "-u,--user", o.user, "USER:PASSWORD", "send HTTP Basic authentication")->group(kHttp);
+  add_value(app, "-u,--user", o.user, "USER:PASSWORD", "send HTTP Basic authentication")
+      ->group(kHttp);
   add_flag(app, "--basic", o.basic, "HTTP Basic authentication (the default)")->group(kHttp);
-  add_value(app, "--oauth2-bearer,--bearer", o.bearer, "TOKEN", "send a bearer token")->group(kHttp);
-  add_value(app, "--proto-default", o.proto_default, "SCHEME", "the scheme of URLs without one")->group(kHttp);
+  add_value(app, "--oauth2-bearer,--bearer", o.bearer, "TOKEN", "send a bearer token")
+      ->group(kHttp);
+  add_value(app, "--proto-default", o.proto_default, "SCHEME", "the scheme of URLs without one")
+      ->group(kHttp);
   add_flag(app, "-g,--globoff", o.globoff, "allow [ ] { } in URLs")->group(kHttp);
-  app.add_option("--url,url", o.urls, "the URL to ask")->expected(0, 1 << 29)->type_name("URL")->group(kHttp);
+  app.add_option("--url,url", o.urls, "the URL to ask")
+      ->expected(0, 1 << 29)
+      ->type_name("URL")
+      ->group(kHttp);
 }
 
 void declare_sending(CLI::App& app, RequestOptions& o) {
   add_flag(app, "-L,--location", o.location, "follow redirects")->group(kCommon);
-  add_value(app, "--max-redirs", o.max_redirs, "N", "at most that many; -1 is any number (50)")->group(kHttp);
+  add_value(app, "--max-redirs", o.max_redirs, "N", "at most that many; -1 is any number (50)")
+      ->group(kHttp);
   add_flag(app, "-k,--insecure", o.insecure, "do not verify TLS certificates; nothing is paid then")
       ->group(kConnection);
-  add_value(app, "--cacert", o.cacert, "FILE", "trust the certificates in this file")->group(kConnection);
-  add_value(app, "--capath", o.capath, "FOLDER", "trust the certificates in this folder")->group(kConnection);
+  add_value(app, "--cacert", o.cacert, "FILE", "trust the certificates in this file")
+      ->group(kConnection);
+  add_value(app, "--capath", o.capath, "FOLDER", "trust the certificates in this folder")
+      ->group(kConnection);
   add_value(app, "-x,--proxy", o.proxy, "URL", "use this proxy")->group(kConnection);
-  add_flag(app, "--compressed", o.compressed, "ask for a compressed answer and decode it")->group(kHttp);
+  add_flag(app, "--compressed", o.compressed, "ask for a compressed answer and decode it")
+      ->group(kHttp);
   const auto version = [&](const char* names, const char* value, const char* text) {
-    app.add_flag_callback(names, [&o, value] { o.http_version = value; }, text)->group(kConnection);
+    app.add_flag_callback(
+           names, [&o, value] { o.http_version = value; }, text)
+        ->group(kConnection);
   };
   version("-0,--http1.0", "1.0", "use HTTP 1.0");
   version("--http1.1", "1.1", "use HTTP 1.1");
@@ -78,26 +96,36 @@ void declare_sending(CLI::App& app, RequestOptions& o) {
       ->group(kCommon);
   add_value(app, "--connect-timeout", o.connect_timeout, "SECONDS", "limit connecting (10)")
       ->group(kConnection);
-  add_value(app, "-y,--speed-time", o.speed_time, "SECONDS", "give up when slower than -Y for that long")
+  add_value(app, "-y,--speed-time", o.speed_time, "SECONDS",
+            "give up when slower than -Y for that long")
       ->group(kConnection);
-  add_value(app, "-Y,--speed-limit", o.speed_limit, "BYTES", "the speed that -y speaks of, per second (1)")
+  add_value(app, "-Y,--speed-limit", o.speed_limit, "BYTES",
+            "the speed that -y speaks of, per second (1)")
       ->group(kConnection);
 }
 
 void declare_output(CLI::App& app, RequestOptions& o) {
   add_list(app, "-o,--output", o.outputs, "FILE", "write the body to a file")->group(kCommon);
-  add_flag(app, "-O,--remote-name", o.remote_name, "write the body to a file named like the URL's end")
+  add_flag(app, "-O,--remote-name", o.remote_name,
+           "write the body to a file named like the URL's end")
       ->group(kOutput);
-  add_value(app, "-D,--dump-header", o.dump_header, "FILE", "write the answer's head to a file")->group(kOutput);
-  add_flag(app, "-i,--include", o.include, "print the answer's head before the body")->group(kCommon);
-  add_flag(app, "-f,--fail", o.fail, "exit 22 on a status of 400 and above, without the body")->group(kCommon);
+  add_value(app, "-D,--dump-header", o.dump_header, "FILE", "write the answer's head to a file")
+      ->group(kOutput);
+  add_flag(app, "-i,--include", o.include, "print the answer's head before the body")
+      ->group(kCommon);
+  add_flag(app, "-f,--fail", o.fail, "exit 22 on a status of 400 and above, without the body")
+      ->group(kCommon);
   add_flag(app, "--fail-with-body", o.fail_with_body, "the same, with the body")->group(kOutput);
-  add_flag(app, "-S,--show-error", o.show_error, "with -s, still say what went wrong")->group(kOutput);
-  add_value(app, "-w,--write-out", o.write_out, "FORMAT", "print this afterwards; %{name} is a variable")
+  add_flag(app, "-S,--show-error", o.show_error, "with -s, still say what went wrong")
       ->group(kOutput);
-  add_flag(app, "-N,--no-buffer", o.no_buffer, "has no effect: output is never buffered")->group(kOutput);
+  add_value(app, "-w,--write-out", o.write_out, "FORMAT",
+            "print this afterwards; %{name} is a variable")
+      ->group(kOutput);
+  add_flag(app, "-N,--no-buffer", o.no_buffer, "has no effect: output is never buffered")
+      ->group(kOutput);
   add_flag(app, "-#,--progress-bar", o.progress_bar, "show the progress as a bar")->group(kOutput);
-  app.add_flag("--progress-meter,!--no-progress-meter", o.progress_meter, "show the progress on a terminal")
+  app.add_flag("--progress-meter,!--no-progress-meter", o.progress_meter,
+               "show the progress on a terminal")
       ->take_last()
       ->group(kOutput);
   app.add_flag("--spool,!--no-spool", o.spool, "keep what was paid for, for `payments show --body`")
@@ -106,14 +134,17 @@ void declare_output(CLI::App& app, RequestOptions& o) {
 }
 
 void declare_payment(CLI::App& app, RequestOptions& o) {
-  add_flag(app, "--inspect", o.inspect, "show the offers and what could be paid; pays nothing")->group(kPayment);
+  add_flag(app, "--inspect", o.inspect, "show the offers and what could be paid; pays nothing")
+      ->group(kPayment);
   add_flag(app, "--dry-run", o.dry_run, "do everything up to the signature")->group(kPayment);
   app.add_flag("--pay,!--no-pay", o.pay, "pay when asked to (the default); --no-pay is plain curl")
       ->take_last()
       ->group(kPayment);
-  add_list(app, "--max-spend", o.max_spend, "LIMIT", "at most that much in this run: 0.05, 5:TOKEN (1.00)")
+  add_list(app, "--max-spend", o.max_spend, "LIMIT",
+           "at most that much in this run: 0.05, 5:TOKEN (1.00)")
       ->group(kPayment);
-  add_value(app, "--max-fee", o.max_fee, "LIMIT", "at most that much network fee for a payment (0.02)")
+  add_value(app, "--max-fee", o.max_fee, "LIMIT",
+            "at most that much network fee for a payment (0.02)")
       ->group(kPayment);
   add_flag(app, "--confirm", o.confirm, "ask on the terminal before paying")->group(kPayment);
   add_flag(app, "--yes", o.yes, "do not ask")->group(kPayment);
@@ -121,26 +152,33 @@ void declare_payment(CLI::App& app, RequestOptions& o) {
       ->group(kPayment);
   add_value(app, "--expect-recipient", o.expect_recipient, "ADDRESS", "pay only to this address")
       ->group(kPayment);
-  add_value(app, "--expect-currency", o.expect_currency, "TOKEN", "pay only in this token")->group(kPayment);
+  add_value(app, "--expect-currency", o.expect_currency, "TOKEN", "pay only in this token")
+      ->group(kPayment);
   add_value(app, "--expect-status", o.expect_status, "N", "fail when the final status is another")
       ->group(kPayment);
   add_flag(app, "--expect-receipt", o.expect_receipt, "fail when no receipt came")->group(kPayment);
-  add_list(app, "--token", o.tokens, "ADDRESS:DECIMALS[:SYMBOL]", "a token that paycurl does not know")
+  add_list(app, "--token", o.tokens, "ADDRESS:DECIMALS[:SYMBOL]",
+           "a token that paycurl does not know")
       ->group(kPayment);
   add_flag(app, "--allow-http", o.allow_http, "pay over plain http, or TLS that -k left unverified")
       ->group(kPayment);
 }
 
 void declare_offer(CLI::App& app, RequestOptions& o) {
-  add_value(app, "--method", o.methods, "NAME[,NAME]", "pay only with these methods: tempo")->group(kOffer);
-  add_value(app, "--intent", o.intent, "NAME", "take only offers of this kind: charge")->group(kOffer);
-  add_value(app, "--currency", o.currency, "TOKEN", "take only offers in this token")->group(kOffer);
+  add_value(app, "--method", o.methods, "NAME[,NAME]", "pay only with these methods: tempo")
+      ->group(kOffer);
+  add_value(app, "--intent", o.intent, "NAME", "take only offers of this kind: charge")
+      ->group(kOffer);
+  add_value(app, "--currency", o.currency, "TOKEN", "take only offers in this token")
+      ->group(kOffer);
   add_value(app, "--network", o.network, "NAME", "mainnet, testnet or a chain id")->group(kOffer);
-  add_value(app, "--challenge", o.challenge, "N", "take the Nth offer of the answer")->group(kOffer);
+  add_value(app, "--challenge", o.challenge, "N", "take the Nth offer of the answer")
+      ->group(kOffer);
   add_value(app, "--protocol", o.protocol, "NAME", "the wire protocol: auto or mpp")->group(kOffer);
   add_flag(app, "--push", o.push, "broadcast the payment ourselves")->group(kOffer);
   add_flag(app, "--pull", o.pull, "let the server broadcast it")->group(kOffer);
-  add_list(app, "-M,--method-option", o.method_options, "KEY=VALUE", "an option of the method: fee-token=0x...")
+  add_list(app, "-M,--method-option", o.method_options, "KEY=VALUE",
+           "an option of the method: fee-token=0x...")
       ->group(kOffer);
   add_value(app, "--rpc-url", o.rpc_url, "URL", "the chain's node to ask")->group(kOffer);
   add_flag(app, "--offline", o.offline, "never ask a chain's node")->group(kOffer);
@@ -148,11 +186,14 @@ void declare_offer(CLI::App& app, RequestOptions& o) {
 
 void declare_payer(CLI::App& app, RequestOptions& o) {
   add_value(app, "-a,--account", o.account, "NAME", "pay from this account")->group(kCommon);
-  add_value(app, "--key-fd", o.key_fd, "N", "read the private key from this descriptor")->group(kPayer);
-  add_value(app, "--key-file", o.key_file, "FILE", "use this encrypted key file")->group(kPayer);
-  add_value(app, "--password-fd", o.password_fd, "N", "read the key file's password from this descriptor")
+  add_value(app, "--key-fd", o.key_fd, "N", "read the private key from this descriptor")
       ->group(kPayer);
-  add_value(app, "--password-file", o.password_file, "FILE", "read the key file's password from this file")
+  add_value(app, "--key-file", o.key_file, "FILE", "use this encrypted key file")->group(kPayer);
+  add_value(app, "--password-fd", o.password_fd, "N",
+            "read the key file's password from this descriptor")
+      ->group(kPayer);
+  add_value(app, "--password-file", o.password_file, "FILE",
+            "read the key file's password from this file")
       ->group(kPayer);
 }
 
@@ -170,7 +211,9 @@ std::vector<std::string> split(const std::string& list, char separator) {
   return parts;
 }
 
-Error contradiction(const char* text) { return {Kind::usage, text}; }
+Error contradiction(const char* text) {
+  return {Kind::usage, text};
+}
 
 }  // namespace
 
@@ -198,12 +241,15 @@ void collect_body_parts(const CLI::App& app, RequestOptions& options) {
 Result<> check_request_options(const RequestOptions& o, const Globals& globals) {
   if (o.urls.empty()) return Error{Kind::usage, "no URL", "try paycurl --help"};
   if (o.protocol != "auto" && o.protocol != "mpp") {
-    return Error{Kind::usage, "not a protocol: " + printable(o.protocol, 40), "this paycurl speaks mpp"};
+    return Error{Kind::usage, "not a protocol: " + printable(o.protocol, 40),
+                 "this paycurl speaks mpp"};
   }
   if (o.push && o.pull) return contradiction("--push and --pull exclude each other");
   if (o.inspect && o.dry_run) return contradiction("--inspect and --dry-run exclude each other");
-  if (o.head && !o.body.empty() && !o.get) return contradiction("--head sends no body; use -G or -X");
-  if (o.fail && o.fail_with_body) return contradiction("--fail and --fail-with-body exclude each other");
+  if (o.head && !o.body.empty() && !o.get)
+    return contradiction("--head sends no body; use -G or -X");
+  if (o.fail && o.fail_with_body)
+    return contradiction("--fail and --fail-with-body exclude each other");
   if (o.challenge && *o.challenge == 0) return contradiction("--challenge counts from 1");
   if (o.max_time.value_or(0) < 0 || o.connect_timeout.value_or(0) < 0) {
     return contradiction("a time limit is negative");
@@ -247,7 +293,8 @@ Result<Limits> limits_of(const RequestOptions& options, const Settings& settings
 Result<std::vector<Asset>> named_tokens_of(const RequestOptions& options) {
   std::vector<Asset> tokens;
   for (const std::string& text : options.tokens) {
-    const Error bad{Kind::usage, "not a token: " + printable(text, 80), "write ADDRESS:DECIMALS[:SYMBOL]"};
+    const Error bad{Kind::usage, "not a token: " + printable(text, 80),
+                    "write ADDRESS:DECIMALS[:SYMBOL]"};
     const auto parts = split(text, ':');
     if (parts.size() < 2 || parts.size() > 3) return bad;
     const auto address = Address::parse(parts[0]);

@@ -45,7 +45,8 @@ struct RequestOptions {
   bool spool = true;
 
   // Payment
-  bool inspect = false, dry_run = false, pay = true, confirm = false, yes = false, allow_http = false;
+  bool inspect = false, dry_run = false, pay = true, confirm = false, yes = false,
+       allow_http = false;
   std::vector<std::string> max_spend;
   std::string max_fee;
   std::vector<std::string> tokens;
@@ -79,6 +80,9 @@ Preference preference_of(const RequestOptions& options, const Settings& settings
 http::Deadlines unpaid_deadlines_of(const RequestOptions& options);
 http::Deadlines paid_deadlines_of(const RequestOptions& options);
 PayerChoice payer_of(const RequestOptions& options);
+
+/// Adds a field unless the user sent or removed one of that name.
+void add_default(http::Request& request, const std::string& name, const std::string& value);
 
 /// The body that the body options make, and the fields that go with it; a null body where there are
 /// none. With -G, the query instead.

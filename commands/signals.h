@@ -7,8 +7,8 @@
 
 namespace paycurl {
 
-/// Starts to watch. SIGPIPE is ignored: writes fail instead. Returns a descriptor that becomes readable
-/// with the first signal.
+/// Starts to watch. SIGPIPE is ignored: writes fail instead. Returns a descriptor that becomes
+/// readable with the first signal.
 int watch_signals();
 
 /// Kind::interrupted or terminated once a signal came.

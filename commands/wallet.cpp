@@ -29,9 +29,9 @@ Wallet::Wallet(const Globals& globals, PasswordChoice password)
   const Settings& settings = globals_.settings;
   const bool may_prompt = !settings.no_prompt && settings.has_display && is_terminal(STDIN_FILENO);
   keychain_ = make_keychain(may_prompt, [](std::string_view sentence) { say_note(sentence); });
-  files_ = make_key_folder(settings.data_folder + "/keys", [this](std::string_view question, bool fresh) {
-    return this->password(question, fresh);
-  });
+  files_ = make_key_folder(
+      settings.data_folder + "/keys",
+      [this](std::string_view question, bool fresh) { return this->password(question, fresh); });
 }
 
 Wallet::~Wallet() = default;
@@ -49,7 +49,8 @@ Result<Secret> Wallet::password(std::string_view question, bool fresh) {
   if (!password_.fd) {
     fd = ::open(password_.file.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-      return Error{Kind::account, "reading " + printable(password_.file) + ": " + std::strerror(errno)};
+      return Error{Kind::account,
+                   "reading " + printable(password_.file) + ": " + std::strerror(errno)};
     }
   }
   auto secret = read_secret(fd);
@@ -81,10 +82,9 @@ Result<Accounts*> Wallet::accounts(bool create_state) {
   const auto database = state(create_state);
   if (!database) return database.error();
   if (!accounts_) {
-    accounts_.emplace(globals_.settings, *database, *keychain_, *files_,
-                      [this](std::string_view question, bool fresh) {
-                        return this->password(question, fresh);
-                      });
+    accounts_.emplace(
+        globals_.settings, *database, *keychain_, *files_,
+        [this](std::string_view question, bool fresh) { return this->password(question, fresh); });
   }
   return &*accounts_;
 }
@@ -113,8 +113,9 @@ Result<Spender*> Wallet::spender(const PayerChoice& choice, const Limits& limits
   if (!who) return who.error();
   const auto journal = ledger();
   if (!journal) return journal.error();
-  spender_.emplace(**journal, limits, Payer{(*who)->name, (*who)->address},
-                   [this] { return (*accounts(false))->open(std::move(*chosen_)); }, &system_now);
+  spender_.emplace(
+      **journal, limits, Payer{(*who)->name, (*who)->address},
+      [this] { return (*accounts(false))->open(std::move(*chosen_)); }, &system_now);
   return &*spender_;
 }
 

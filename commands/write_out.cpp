@@ -22,7 +22,9 @@ std::string three_digits(int status) {
   return text.data();
 }
 
-std::string whole(double value) { return std::to_string(static_cast<long long>(value)); }
+std::string whole(double value) {
+  return std::to_string(static_cast<long long>(value));
+}
 
 std::string header_of(const Outcome& outcome, std::string_view name) {
   const std::string* value = outcome.head ? outcome.head->headers.find(name) : nullptr;
@@ -36,7 +38,8 @@ std::string header_json(const Outcome& outcome) {
       const std::string name = lower(field.name);
       if (json.find(name) != nullptr) continue;
       Json values = Json::array();
-      for (const std::string& value : outcome.head->headers.values(name)) values.push(value);
+      for (const std::string& value : outcome.head->headers.values(name))
+        values.push(value);
       json.set(name, std::move(values));
     }
   }
@@ -54,20 +57,27 @@ int exit_code(const WriteOutFacts& facts) {
 }
 
 const Money* paid(const WriteOutFacts& facts) {
-  return facts.outcome.row && facts.outcome.payment != PaymentStatus::not_sent ? &facts.outcome.row->paid
-                                                                               : nullptr;
+  return facts.outcome.row && facts.outcome.payment != PaymentStatus::not_sent
+             ? &facts.outcome.row->paid
+             : nullptr;
 }
 
 constexpr std::array<Variable, 45> kVariables{{
     {"content_type", [](const WriteOutFacts& f) { return header_of(f.outcome, "content-type"); }},
-    {"errormsg", [](const WriteOutFacts& f) { return f.outcome.error ? f.outcome.error->message : ""; }},
+    {"errormsg",
+     [](const WriteOutFacts& f) { return f.outcome.error ? f.outcome.error->message : ""; }},
     {"exitcode", [](const WriteOutFacts& f) { return std::to_string(exit_code(f)); }},
     {"filename_effective", [](const WriteOutFacts& f) { return f.file; }},
     {"header_json", [](const WriteOutFacts& f) { return header_json(f.outcome); }},
-    {"http_code", [](const WriteOutFacts& f) { return three_digits(f.outcome.head ? f.outcome.head->status : 0); }},
+    {"http_code",
+     [](const WriteOutFacts& f) {
+       return three_digits(f.outcome.head ? f.outcome.head->status : 0);
+     }},
     {"http_connect", [](const WriteOutFacts&) { return std::string("000"); }},
-    {"http_version", [](const WriteOutFacts& f) { return f.outcome.head ? f.outcome.head->version : "0"; }},
-    {"json", [](const WriteOutFacts& f) {
+    {"http_version",
+     [](const WriteOutFacts& f) { return f.outcome.head ? f.outcome.head->version : "0"; }},
+    {"json",
+     [](const WriteOutFacts& f) {
        return Json::object({{"http_code", f.outcome.head ? f.outcome.head->status : 0},
                             {"url_effective", f.outcome.url ? f.outcome.url->text : f.url},
                             {"exitcode", exit_code(f)},
@@ -76,56 +86,83 @@ constexpr std::array<Variable, 45> kVariables{{
            .dump();
      }},
     {"local_ip", [](const WriteOutFacts& f) { return f.outcome.stats.local_ip; }},
-    {"local_port", [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.local_port); }},
+    {"local_port",
+     [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.local_port); }},
     {"method", [](const WriteOutFacts& f) { return f.method; }},
-    {"num_connects", [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.connections); }},
-    {"num_headers", [](const WriteOutFacts& f) {
+    {"num_connects",
+     [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.connections); }},
+    {"num_headers",
+     [](const WriteOutFacts& f) {
        const auto& head = f.outcome.head;
        return std::to_string(head ? std::distance(head->headers.begin(), head->headers.end()) : 0);
      }},
     {"num_redirects", [](const WriteOutFacts& f) { return std::to_string(f.outcome.redirects); }},
     {"onerror", [](const WriteOutFacts&) { return std::string(); }},
-    {"payment_amount", [](const WriteOutFacts& f) {
+    {"payment_amount",
+     [](const WriteOutFacts& f) {
        return paid(f) ? format_units(paid(f)->amount, paid(f)->asset.decimals) : "";
      }},
-    {"payment_currency", [](const WriteOutFacts& f) { return paid(f) ? paid(f)->asset.symbol : ""; }},
-    {"payment_fee", [](const WriteOutFacts& f) {
+    {"payment_currency",
+     [](const WriteOutFacts& f) { return paid(f) ? paid(f)->asset.symbol : ""; }},
+    {"payment_fee",
+     [](const WriteOutFacts& f) {
        return paid(f) ? format_units(f.outcome.row->fee, paid(f)->asset.decimals) : "";
      }},
     {"payment_id", [](const WriteOutFacts& f) { return f.outcome.row ? f.outcome.row->id : ""; }},
-    {"payment_method", [](const WriteOutFacts& f) {
+    {"payment_method",
+     [](const WriteOutFacts& f) {
        return paid(f) ? f.outcome.row->method + "/" + f.outcome.row->intent : "";
      }},
-    {"payment_reference", [](const WriteOutFacts& f) {
+    {"payment_reference",
+     [](const WriteOutFacts& f) {
        return f.outcome.row ? f.outcome.row->reference.value_or("") : "";
      }},
-    {"payment_status", [](const WriteOutFacts& f) { return std::string(name_of(f.outcome.payment)); }},
-    {"payment_total", [](const WriteOutFacts& f) {
+    {"payment_status",
+     [](const WriteOutFacts& f) { return std::string(name_of(f.outcome.payment)); }},
+    {"payment_total",
+     [](const WriteOutFacts& f) {
        std::string sum;
-       for (const Money& money : f.total) sum += (sum.empty() ? "" : ", ") + describe(money);
+       for (const Money& money : f.total)
+         sum += (sum.empty() ? "" : ", ") + describe(money);
        return sum;
      }},
     {"redirect_url", [](const WriteOutFacts& f) { return f.outcome.redirect_url; }},
     {"referer", [](const WriteOutFacts&) { return std::string(); }},
     {"remote_ip", [](const WriteOutFacts& f) { return f.outcome.stats.remote_ip; }},
-    {"remote_port", [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.remote_port); }},
-    {"response_code", [](const WriteOutFacts& f) { return three_digits(f.outcome.head ? f.outcome.head->status : 0); }},
-    {"scheme", [](const WriteOutFacts& f) { return std::string(f.outcome.url && f.outcome.url->scheme == "http" ? "HTTP" : "HTTPS"); }},
-    {"size_download", [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.received); }},
-    {"size_header", [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.head_size); }},
-    {"size_request", [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.request_size); }},
+    {"remote_port",
+     [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.remote_port); }},
+    {"response_code",
+     [](const WriteOutFacts& f) {
+       return three_digits(f.outcome.head ? f.outcome.head->status : 0);
+     }},
+    {"scheme",
+     [](const WriteOutFacts& f) {
+       return std::string(f.outcome.url && f.outcome.url->scheme == "http" ? "HTTP" : "HTTPS");
+     }},
+    {"size_download",
+     [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.received); }},
+    {"size_header",
+     [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.head_size); }},
+    {"size_request",
+     [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.request_size); }},
     {"size_upload", [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.sent); }},
-    {"speed_download", [](const WriteOutFacts& f) { return whole(f.outcome.stats.download_speed); }},
+    {"speed_download",
+     [](const WriteOutFacts& f) { return whole(f.outcome.stats.download_speed); }},
     {"speed_upload", [](const WriteOutFacts& f) { return whole(f.outcome.stats.upload_speed); }},
-    {"ssl_verify_result", [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.tls_verify_result); }},
+    {"ssl_verify_result",
+     [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.tls_verify_result); }},
     {"time_appconnect", [](const WriteOutFacts& f) { return seconds(f.outcome.stats.tls); }},
     {"time_connect", [](const WriteOutFacts& f) { return seconds(f.outcome.stats.connect); }},
-    {"time_namelookup", [](const WriteOutFacts& f) { return seconds(f.outcome.stats.name_lookup); }},
-    {"time_pretransfer", [](const WriteOutFacts& f) { return seconds(f.outcome.stats.pretransfer); }},
-    {"time_starttransfer", [](const WriteOutFacts& f) { return seconds(f.outcome.stats.first_byte); }},
+    {"time_namelookup",
+     [](const WriteOutFacts& f) { return seconds(f.outcome.stats.name_lookup); }},
+    {"time_pretransfer",
+     [](const WriteOutFacts& f) { return seconds(f.outcome.stats.pretransfer); }},
+    {"time_starttransfer",
+     [](const WriteOutFacts& f) { return seconds(f.outcome.stats.first_byte); }},
     {"time_total", [](const WriteOutFacts& f) { return seconds(f.outcome.stats.total); }},
     {"url", [](const WriteOutFacts& f) { return f.url; }},
-    {"url_effective", [](const WriteOutFacts& f) { return f.outcome.url ? f.outcome.url->text : f.url; }},
+    {"url_effective",
+     [](const WriteOutFacts& f) { return f.outcome.url ? f.outcome.url->text : f.url; }},
 }};
 
 std::string value_of(std::string_view name, const WriteOutFacts& facts, std::string& unknown) {
@@ -153,7 +190,8 @@ std::string write_out(std::string_view format, const WriteOutFacts& facts, std::
     } else if (format.starts_with(kHeader) && brace != std::string_view::npos) {
       out += header_of(facts.outcome, format.substr(kHeader.size(), brace - kHeader.size()));
       format.remove_prefix(brace + 1);
-    } else if (format.starts_with("\\n") || format.starts_with("\\r") || format.starts_with("\\t")) {
+    } else if (format.starts_with("\\n") || format.starts_with("\\r") ||
+               format.starts_with("\\t")) {
       out += format[1] == 'n' ? '\n' : format[1] == 'r' ? '\r' : '\t';
       format.remove_prefix(2);
     } else {

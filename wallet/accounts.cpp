@@ -12,18 +12,22 @@
 namespace paycurl {
 namespace {
 
-constexpr std::string_view kColumns = "SELECT name, method, address, source, is_default FROM accounts ";
+constexpr std::string_view kColumns =
+    "SELECT name, method, address, source, is_default FROM accounts ";
 
 Account read_account(const Statement& row) {
-  return {row.text(0), row.text(1), row.text(2), row.text(3), row.integer(4) != 0,
-          row.text(3) == "file"};
+  return {row.text(0), row.text(1),         row.text(2),
+          row.text(3), row.integer(4) != 0, row.text(3) == "file"};
 }
 
 }  // namespace
 
 Accounts::Accounts(const Settings& settings, Database* state, Keystore& keychain, Keystore& files,
                    PasswordSource password)
-    : settings_(settings), state_(state), keychain_(keychain), files_(files),
+    : settings_(settings),
+      state_(state),
+      keychain_(keychain),
+      files_(files),
       password_(std::move(password)) {}
 
 Keystore& Accounts::keystore_of(const Account& account) {
@@ -132,7 +136,8 @@ Result<Account> Accounts::find(const std::string& name) {
   if (!settings_.data_folder.empty() && ::access(file.c_str(), F_OK) == 0) {
     const auto read = read_key_file(file);
     if (!read) return read.error();
-    return Account{name, "tempo", read->address ? read->address->checksummed() : "", "file", false, true};
+    return Account{name,   "tempo", read->address ? read->address->checksummed() : "",
+                   "file", false,   true};
   }
   auto listing = keychain_.list();
   if (!listing) return listing.error();
@@ -142,7 +147,8 @@ Result<Account> Accounts::find(const std::string& name) {
   // A locked keychain may hide the name: only loading tells "locked" from "not there".
   if (listing->unnamed > 0) return Account{name, "tempo", "", "mppx", false, true};
   std::string names;
-  for (const StoredKey& key : listing->keys) names += " " + printable(key.name, 70);
+  for (const StoredKey& key : listing->keys)
+    names += " " + printable(key.name, 70);
   return Error{Kind::account, "no account \"" + name + "\"",
                names.empty() ? "make one with: paycurl account create " + name +
                                    " (or set PAYCURL_PRIVATE_KEY)"
@@ -182,7 +188,8 @@ Result<std::vector<Account>> Accounts::list(std::string& note) {
   }
   const auto usual = default_name();
   if (!usual) return usual.error();
-  for (Account& account : *accounts) account.is_default = account.name == *usual;
+  for (Account& account : *accounts)
+    account.is_default = account.name == *usual;
   for (const auto& [set, name] : {std::pair{settings_.has_private_key, "PAYCURL_PRIVATE_KEY"},
                                   std::pair{settings_.has_mppx_private_key, "MPPX_PRIVATE_KEY"}}) {
     if (!set) continue;

@@ -39,7 +39,8 @@ struct ChosenAccount {
 
 class Accounts {
  public:
-  /// `state` may be nullptr: then there is no database (yet). The keystores are used only when needed.
+  /// `state` may be nullptr: then there is no database (yet). The keystores are used only when
+  /// needed.
   Accounts(const Settings& settings, Database* state, Keystore& keychain, Keystore& files,
            PasswordSource password);
 

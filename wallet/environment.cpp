@@ -1,8 +1,8 @@
 // Keys that the caller hands over: environment variables and systemd credentials.
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
-#include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -27,7 +27,8 @@ Result<PrivateKey> take_key_variable(const char* name) {
 Result<PrivateKey> load_credential(const std::string& folder, const std::string& name) {
   const int fd = ::open((folder + "/" + name).c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    return Error{Kind::account, "reading the credential " + printable(name) + ": " + std::strerror(errno)};
+    return Error{Kind::account,
+                 "reading the credential " + printable(name) + ": " + std::strerror(errno)};
   }
   auto secret = read_secret(fd);
   ::close(fd);
@@ -38,7 +39,8 @@ Result<PrivateKey> load_credential(const std::string& folder, const std::string&
 Result<> check_account_name(std::string_view name) {
   std::string_view digits = name;
   if (digits.starts_with("0x") || digits.starts_with("0X")) digits.remove_prefix(2);
-  if (digits.size() == 64 && digits.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos) {
+  if (digits.size() == 64 &&
+      digits.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos) {
     return Error{Kind::usage, "that looks like a private key, not like an account's name",
                  "keys never belong on a command line; this one is now in your shell's history"};
   }

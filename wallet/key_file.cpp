@@ -77,7 +77,8 @@ std::string uuid() {
   bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0f) | 0x40);
   bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3f) | 0x80);
   std::string text = to_hex(bytes);
-  for (const std::size_t at : {20U, 16U, 12U, 8U}) text.insert(at, "-");
+  for (const std::size_t at : {20U, 16U, 12U, 8U})
+    text.insert(at, "-");
   return text;
 }
 
@@ -193,7 +194,8 @@ Result<KeyFile> read_key_file(const std::string& path) {
 
 Result<> write_new_file(const std::string& path, std::string_view text) {
   const std::string temporary = path + "." + to_hex(random_array<8>()) + ".tmp";
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  const int fd =
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd < 0) return system_error("creating " + printable(path));
   bool written = true;
   while (written && !text.empty()) {

@@ -1,8 +1,8 @@
 // The keychain of the desktop, through libsecret, which is loaded when it is first needed.
 //
-// The schema is NULL: with any other, libsecret adds an attribute of its own, so that the npm CLI and
-// paycurl would keep two items under one name and pay from different addresses. Lookups are searches,
-// because a search tells "not there" from "locked" and never prompts.
+// The schema is NULL: with any other, libsecret adds an attribute of its own, so that the npm CLI
+// and paycurl would keep two items under one name and pay from different addresses. Lookups are
+// searches, because a search tells "not there" from "locked" and never prompts.
 #include <array>
 #include <condition_variable>
 #include <cstring>
@@ -62,8 +62,7 @@ const Library* library() {
   static Library found{};
   static const bool complete = [] {
     void* handle = ::dlopen("libsecret-1.so.0", RTLD_NOW | RTLD_LOCAL);
-    return handle != nullptr &&
-           find_symbol(handle, "secret_password_searchv_sync", found.search) &&
+    return handle != nullptr && find_symbol(handle, "secret_password_searchv_sync", found.search) &&
            find_symbol(handle, "secret_password_storev_sync", found.store) &&
            find_symbol(handle, "secret_password_clearv_sync", found.clear) &&
            find_symbol(handle, "secret_retrievable_get_attributes", found.attributes) &&
@@ -170,8 +169,8 @@ Error explain(const Library& lib, GError* failure) {
     error = account_error("there is no keychain yet, and creating one needs a desktop prompt",
                           kOtherWays, "no_keychain");
   } else if (is(lib.secret_errors(), SECRET_ERROR_IS_LOCKED)) {
-    error = account_error("the keychain is locked", "unlock it on the desktop, or " +
-                                                        std::string(kOtherWays), "locked");
+    error = account_error("the keychain is locked",
+                          "unlock it on the desktop, or " + std::string(kOtherWays), "locked");
   }
   lib.drop_error(failure);
   return error;
@@ -184,7 +183,8 @@ class Items {
   Items(Items&& other) noexcept : lib_(other.lib_), list_(std::exchange(other.list_, nullptr)) {}
   Items& operator=(Items&&) = delete;
   ~Items() {
-    for (const GList* at = list_; at != nullptr; at = at->next) lib_.drop_object(at->data);
+    for (const GList* at = list_; at != nullptr; at = at->next)
+      lib_.drop_object(at->data);
     lib_.drop_list(list_);
   }
 
@@ -277,7 +277,8 @@ class Keychain : public Keystore {
     const Attributes attributes(*lib, name.c_str());
     const Deadline deadline(*lib, patience(may_prompt_));
     GError* failure = nullptr;
-    const bool removed = lib->clear(nullptr, attributes.table(), deadline.cancellable(), &failure) != 0;
+    const bool removed =
+        lib->clear(nullptr, attributes.table(), deadline.cancellable(), &failure) != 0;
     if (failure != nullptr) return explain(*lib, failure);
     if (!removed) return missing(name);
     return {};
@@ -300,7 +301,8 @@ class Keychain : public Keystore {
     std::string hint = "make it with: paycurl account create " + name;
     if (const auto listing = list(); listing && !listing->keys.empty()) {
       hint = "accounts in the keychain:";
-      for (const StoredKey& key : listing->keys) hint += " " + printable(key.name, 70);
+      for (const StoredKey& key : listing->keys)
+        hint += " " + printable(key.name, 70);
     }
     return account_error("no account \"" + name + "\" in the keychain", hint, "no_account");
   }
@@ -310,8 +312,8 @@ class Keychain : public Keystore {
     if (lib == nullptr) return no_library();
     const Attributes attributes(*lib, account);
     const Deadline deadline(*lib, patience(unlock));
-    const auto flags = static_cast<SecretSearchFlags>(SECRET_SEARCH_ALL |
-                                                      (unlock ? SECRET_SEARCH_UNLOCK : 0));
+    const auto flags =
+        static_cast<SecretSearchFlags>(SECRET_SEARCH_ALL | (unlock ? SECRET_SEARCH_UNLOCK : 0));
     GError* failure = nullptr;
     GList* list = lib->search(nullptr, attributes.table(), flags, deadline.cancellable(), &failure);
     if (failure != nullptr) return explain(*lib, failure);
@@ -337,10 +339,10 @@ class Keychain : public Keystore {
     }
     for (const PrivateKey& key : keys) {
       if (key.address() == keys.front().address()) continue;
-      return account_error("two keys in the keychain are called \"" + name + "\": " +
-                               keys.front().address().checksummed() + " and " +
-                               key.address().checksummed(),
-                           "delete the one that is wrong with the desktop's keychain tool", "ambiguous");
+      return account_error(
+          "two keys in the keychain are called \"" + name +
+              "\": " + keys.front().address().checksummed() + " and " + key.address().checksummed(),
+          "delete the one that is wrong with the desktop's keychain tool", "ambiguous");
     }
     return std::move(keys.front());
   }
@@ -351,7 +353,8 @@ class Keychain : public Keystore {
 
 }  // namespace
 
-std::unique_ptr<Keystore> make_keychain(bool may_prompt, std::function<void(std::string_view)> say) {
+std::unique_ptr<Keystore> make_keychain(bool may_prompt,
+                                        std::function<void(std::string_view)> say) {
   return std::make_unique<Keychain>(may_prompt, std::move(say));
 }
 

@@ -21,8 +21,8 @@ struct KeyListing {
   int unnamed = 0;  ///< keys behind a lock that hides even their names
 };
 
-/// Failures are Kind::account; their reason tells the states apart: no_bus, no_service, no_keychain,
-/// locked, timeout, no_account, ambiguous, exists, password.
+/// Failures are Kind::account; their reason tells the states apart: no_bus, no_service,
+/// no_keychain, locked, timeout, no_account, ambiguous, exists, password.
 class Keystore {
  public:
   virtual ~Keystore() = default;
@@ -53,8 +53,8 @@ Result<PrivateKey> take_key_variable(const char* name);
 /// The key in a file that systemd decrypted for us: `folder`/`name`.
 Result<PrivateKey> load_credential(const std::string& folder, const std::string& name);
 
-/// 1 to 64 letters, digits, ".", "_" and "-", starting with a letter or digit; and no 64 hex digits,
-/// which are a key in the wrong place and are refused without being repeated.
+/// 1 to 64 letters, digits, ".", "_" and "-", starting with a letter or digit; and no 64 hex
+/// digits, which are a key in the wrong place and are refused without being repeated.
 Result<> check_account_name(std::string_view name);
 
 }  // namespace paycurl

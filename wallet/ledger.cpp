@@ -20,7 +20,8 @@ constexpr Millis kStaleIntent = 60 * 1000;
 
 constexpr std::string_view kColumns =
     "seq, id, time, status, valid_until, identity, http_method, url, origin, digest, request, "
-    "idempotency_key, protocol, method, intent, amount, symbol, decimals, token, network, is_dollar, "
+    "idempotency_key, protocol, method, intent, amount, symbol, decimals, token, network, "
+    "is_dollar, "
     "fee, recipient, payer, account, challenge_id, challenge, rebuild, signed_digest, reference, "
     "receipt, http_status, error_code, once, session, body_size, body_type, body_expires";
 
@@ -36,9 +37,11 @@ PaymentStatus status_of(std::string_view name) {
 
 std::string to_text(const RecordedRequest& request) {
   Json headers = Json::array();
-  for (const auto& [name, value] : request.headers) headers.push(Json::Array{name, value});
+  for (const auto& [name, value] : request.headers)
+    headers.push(Json::Array{name, value});
   Json removed = Json::array();
-  for (const std::string& name : request.removed_headers) removed.push(name);
+  for (const std::string& name : request.removed_headers)
+    removed.push(name);
   Json json = Json::object({{"headers", std::move(headers)},
                             {"removed", std::move(removed)},
                             {"complete", request.complete}});
@@ -145,22 +148,26 @@ std::string new_payment_id(Millis now) {
   constexpr std::string_view kDigits = "0123456789abcdefghjkmnpqrstvwxyz";  // Crockford's
   std::string id(26, '0');
   auto time = static_cast<std::uint64_t>(now);
-  for (std::size_t i = 10; i-- > 0; time >>= 5) id[i] = kDigits[time & 31];
+  for (std::size_t i = 10; i-- > 0; time >>= 5)
+    id[i] = kDigits[time & 31];
   const auto random = random_array<16>();
-  for (std::size_t i = 0; i < 16; ++i) id[10 + i] = kDigits[random[i] & 31];
+  for (std::size_t i = 0; i < 16; ++i)
+    id[10 + i] = kDigits[random[i] & 31];
   return id;
 }
 
 Ledger::Ledger(Database& database, std::string folder, Clock clock)
     : database_(database), folder_(std::move(folder)), clock_(std::move(clock)) {
-  lock_ = ::open((folder_ + "/payments.lock").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  lock_ =
+      ::open((folder_ + "/payments.lock").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
 Ledger::~Ledger() {
   if (lock_ >= 0) ::close(lock_);
 }
 
-// One byte of the lock file per row. The kernel lets go of it when the process dies, however it dies.
+// One byte of the lock file per row. The kernel lets go of it when the process dies, however it
+// dies.
 bool Ledger::claim(std::int64_t seq) {
   struct flock byte {};
   byte.l_type = F_WRLCK;
@@ -202,9 +209,11 @@ Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
   if (auto allowed = may_spend(*today); !allowed) return allowed;
   auto insert = database_.prepare(
       "INSERT INTO payments (id, time, status, valid_until, identity, http_method, url, origin, "
-      "digest, request, idempotency_key, protocol, method, intent, amount, symbol, decimals, token, "
+      "digest, request, idempotency_key, protocol, method, intent, amount, symbol, decimals, "
+      "token, "
       "network, is_dollar, fee, recipient, payer, account, challenge_id, challenge, once, session) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?)");
   if (!insert) return insert.error();
   const Asset& asset = row.paid.asset;
   insert->bind(row.id).bind(row.time).bind(name_of(PaymentStatus::not_sent));
@@ -233,7 +242,8 @@ Result<> Ledger::sign(std::int64_t seq, std::string_view digest, std::string_vie
   auto transaction = database_.begin();
   if (!transaction) return transaction.error();
   auto update = database_.prepare(
-      "UPDATE payments SET status = ?, signed_digest = ?, rebuild = ?, reference = ? WHERE seq = ?");
+      "UPDATE payments SET status = ?, signed_digest = ?, rebuild = ?, reference = ? WHERE seq = "
+      "?");
   if (!update) return update.error();
   update->bind(name_of(PaymentStatus::unknown)).bind(digest).bind(rebuild);
   update->bind_optional(reference).bind(seq);
@@ -283,7 +293,9 @@ Result<std::vector<Row>> Ledger::in_doubt(std::string_view identity) {
   return found;
 }
 
-Result<std::vector<Row>> Ledger::in_doubt() { return in_doubt(""); }
+Result<std::vector<Row>> Ledger::in_doubt() {
+  return in_doubt("");
+}
 
 Result<Row> Ledger::find(std::string_view id) {
   auto query = database_.prepare(
@@ -301,10 +313,10 @@ Result<Row> Ledger::find(std::string_view id) {
 }
 
 Result<std::vector<Row>> Ledger::list(const LedgerFilter& filter) {
-  auto query = database_.prepare(
-      select("WHERE time >= ?1 AND time < ?2 AND (?3 = '' OR status = ?3) AND (?4 = '' OR account = ?4) "
-             "AND (?5 = '' OR origin LIKE '%://' || ?5 OR origin LIKE '%://' || ?5 || ':%') "
-             "ORDER BY seq DESC LIMIT ?6"));
+  auto query = database_.prepare(select(
+      "WHERE time >= ?1 AND time < ?2 AND (?3 = '' OR status = ?3) AND (?4 = '' OR account = ?4) "
+      "AND (?5 = '' OR origin LIKE '%://' || ?5 OR origin LIKE '%://' || ?5 || ':%') "
+      "ORDER BY seq DESC LIMIT ?6"));
   if (!query) return query.error();
   query->bind(filter.since.value_or(0)).bind(filter.until.value_or(INT64_MAX));
   query->bind(filter.status).bind(filter.account).bind(lower(filter.host));
@@ -325,13 +337,14 @@ Result<std::vector<Event>> Ledger::events(std::int64_t seq) {
   }
 }
 
-// A rejected payment counts as well: the server may have broadcast it and lied. So does an intent of
-// the last minute that nothing is known of, which another process may be about to sign.
+// A rejected payment counts as well: the server may have broadcast it and lied. So does an intent
+// of the last minute that nothing is known of, which another process may be about to sign.
 Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
   const Millis now = clock_();
   auto query = database_.prepare(
       "SELECT amount, symbol, decimals, token, network, is_dollar FROM payments "
-      "WHERE payer = ?1 AND time >= ?2 AND (status != 'not_sent' OR (error_code IS NULL AND time >= ?3))");
+      "WHERE payer = ?1 AND time >= ?2 AND (status != 'not_sent' OR (error_code IS NULL AND time "
+      ">= ?3))");
   if (!query) return query.error();
   query->bind(payer).bind(now - now % kDay).bind(now - kStaleIntent);
   std::vector<Money> sums;

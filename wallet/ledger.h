@@ -30,7 +30,7 @@ struct RecordedRequest {
   std::vector<std::pair<std::string, std::string>> headers;  ///< the user's own, no secrets
   std::vector<std::string> removed_headers;
   std::optional<std::string> body;  ///< at most 1 MiB; nullopt when there is none or it is larger
-  bool complete = true;             ///< false: it had secrets or a larger body, so it cannot be rebuilt
+  bool complete = true;  ///< false: it had secrets or a larger body, so it cannot be rebuilt
 };
 
 struct Row {

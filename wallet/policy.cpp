@@ -12,12 +12,14 @@ constexpr int kCommonDecimals = 36;
 
 std::optional<Amount> in_common_units(const Money& money) {
   std::optional<Amount> amount = money.amount;
-  for (int i = money.asset.decimals; i < kCommonDecimals && amount; ++i) amount = amount->times(10);
+  for (int i = money.asset.decimals; i < kCommonDecimals && amount; ++i)
+    amount = amount->times(10);
   return amount;
 }
 
 Amount from_common_units(Amount amount, int decimals) {
-  for (int i = decimals; i < kCommonDecimals; ++i) amount = amount.divided_by(10).quotient;
+  for (int i = decimals; i < kCommonDecimals; ++i)
+    amount = amount.divided_by(10).quotient;
   return amount;
 }
 
@@ -138,11 +140,11 @@ Result<> check_payees(const Spend& spend) {
   std::optional<Amount> shares = Amount();
   for (const Payee& payee : spend.payees) {
     shares = shares ? shares->plus(payee.amount) : shares;
-    const char* wrong =
-        is_zero_address(payee.address)                                    ? "the zero address"
-        : equals_ignoring_case(payee.address, spend.payer)                ? "the payer itself"
-        : equals_ignoring_case(payee.address, spend.total.asset.token)    ? "the token's own address"
-                                                                          : nullptr;
+    const char* wrong = is_zero_address(payee.address)                     ? "the zero address"
+                        : equals_ignoring_case(payee.address, spend.payer) ? "the payer itself"
+                        : equals_ignoring_case(payee.address, spend.total.asset.token)
+                            ? "the token's own address"
+                            : nullptr;
     if (wrong != nullptr) {
       return Error{Kind::declined, "the money would go to " + std::string(wrong),
                    "tell the server's owner; paycurl never pays that", "recipient"};
@@ -156,8 +158,10 @@ Result<> check_payees(const Spend& spend) {
 
 Error unexpected(const char* what, const std::string& wanted, const std::string& found,
                  const char* reason) {
-  return {Kind::declined, std::string("the ") + what + " is " + printable(found) + ", expected " +
-                              printable(wanted), "", reason};
+  return {
+      Kind::declined,
+      std::string("the ") + what + " is " + printable(found) + ", expected " + printable(wanted),
+      "", reason};
 }
 
 Result<> check_expectations(const Spend& spend, const Expectations& expected) {
@@ -167,8 +171,9 @@ Result<> check_expectations(const Spend& spend, const Expectations& expected) {
     const bool fits = wanted && (expected.amount_at_most ? spend.total.amount <= *wanted
                                                          : spend.total.amount == *wanted);
     if (!fits) {
-      Error error = unexpected("amount", (expected.amount_at_most ? "at most " : "") + *expected.amount,
-                               format_units(spend.total.amount, asset.decimals), "expect_amount");
+      Error error =
+          unexpected("amount", (expected.amount_at_most ? "at most " : "") + *expected.amount,
+                     format_units(spend.total.amount, asset.decimals), "expect_amount");
       error.figures = {{Figure::Role::need, spend.total}};
       return error;
     }
@@ -184,7 +189,9 @@ Result<> check_expectations(const Spend& spend, const Expectations& expected) {
   return {};
 }
 
-bool is_decimal(std::string_view text) { return parse_units(text, kCommonDecimals).has_value(); }
+bool is_decimal(std::string_view text) {
+  return parse_units(text, kCommonDecimals).has_value();
+}
 
 }  // namespace
 

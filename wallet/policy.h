@@ -15,7 +15,7 @@ namespace paycurl {
 /// One limit as the user wrote it. The unit says which assets it speaks of.
 struct Limit {
   std::string amount;  ///< "0.05"
-  std::string unit;    ///< "usd": all dollar tokens together; "sat"; else a token's address or symbol
+  std::string unit;  ///< "usd": all dollar tokens together; "sat"; else a token's address or symbol
 };
 
 /// Reads "0.05", "1000sat" or "5:TOKEN". Usage error otherwise.
@@ -23,10 +23,10 @@ Result<Limit> parse_limit(std::string_view text);
 
 /// What an offer must be like, or nothing is signed.
 struct Expectations {
-  std::optional<std::string> amount;     ///< "0.01", in whole tokens
-  bool amount_at_most = false;           ///< written as "<=0.01"
+  std::optional<std::string> amount;  ///< "0.01", in whole tokens
+  bool amount_at_most = false;        ///< written as "<=0.01"
   std::optional<std::string> recipient;
-  std::optional<std::string> currency;   ///< address or symbol
+  std::optional<std::string> currency;  ///< address or symbol
 };
 
 /// Reads "0.01" or "<=0.01". Usage error otherwise.
@@ -34,8 +34,8 @@ Result<> parse_expected_amount(std::string_view text, Expectations& into);
 
 struct Limits {
   std::vector<Limit> max_spend{{"1.00", "usd"}, {"1000", "sat"}};  ///< in one invocation
-  std::vector<Limit> per_day{{"10.00", "usd"}};                   ///< per payer, real money only
-  Limit max_fee{"0.02", "usd"};                                   ///< network fee of one payment
+  std::vector<Limit> per_day{{"10.00", "usd"}};                    ///< per payer, real money only
+  Limit max_fee{"0.02", "usd"};                                    ///< network fee of one payment
   Expectations expected;
 };
 

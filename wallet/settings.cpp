@@ -10,7 +10,9 @@ std::optional<std::string> variable(const char* name) {
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
-std::string set_variable(const char* name) { return variable(name).value_or(""); }
+std::string set_variable(const char* name) {
+  return variable(name).value_or("");
+}
 
 /// XDG Base Directory: an absolute path in the variable, else a default below HOME.
 std::string folder(const char* name, const char* below_home) {
@@ -66,7 +68,8 @@ Result<Settings> read_settings() {
   const std::string no_prompt = set_variable("PAYCURL_NO_PROMPT");
   settings.no_prompt = !no_prompt.empty() && no_prompt != "0";
   settings.no_color = !set_variable("NO_COLOR").empty();
-  settings.has_display = !set_variable("DISPLAY").empty() || !set_variable("WAYLAND_DISPLAY").empty();
+  settings.has_display =
+      !set_variable("DISPLAY").empty() || !set_variable("WAYLAND_DISPLAY").empty();
   ::unsetenv("SSLKEYLOGFILE");  // libcurl would write the session keys of paying connections there
   return settings;
 }

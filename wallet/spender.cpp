@@ -7,8 +7,8 @@ Result<> Spender::unlock() {
   auto opened = open_key_();
   if (!opened) return opened.error();
   if (opened->address().checksummed() != payer_.address) {
-    return Error{Kind::account, "the key of account \"" + payer_.account + "\" is not that of " +
-                                    payer_.address,
+    return Error{Kind::account,
+                 "the key of account \"" + payer_.account + "\" is not that of " + payer_.address,
                  "pay with the account that began this payment (-a)", "ambiguous"};
   }
   key_ = std::move(*opened);

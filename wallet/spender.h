@@ -39,7 +39,10 @@ class Spender {
   /// `open_key` is called once, when the key is first needed.
   using KeySource = std::function<Result<PrivateKey>()>;
   Spender(Ledger& ledger, const Limits& limits, Payer payer, KeySource open_key, Clock clock)
-      : ledger_(ledger), limits_(limits), payer_(std::move(payer)), open_key_(std::move(open_key)),
+      : ledger_(ledger),
+        limits_(limits),
+        payer_(std::move(payer)),
+        open_key_(std::move(open_key)),
         clock_(std::move(clock)) {}
 
   const Payer& payer() const { return payer_; }
@@ -48,16 +51,17 @@ class Spender {
   /// Gets the key now, so that a locked keychain stops the run before anything is written.
   Result<> unlock();
 
-  /// What the next `allow` is about: a row with everything the caller knows about the request and the
-  /// challenge. `allow` adds the money.
+  /// What the next `allow` is about: a row with everything the caller knows about the request and
+  /// the challenge. `allow` adds the money.
   void begin(Row row) { row_ = std::move(row); }
 
-  /// Asks every limit about the integer that will be signed and writes the row. Kind::declined when a
-  /// limit says no, Kind::internal when the journal cannot be written; nothing is signed then.
+  /// Asks every limit about the integer that will be signed and writes the row. Kind::declined when
+  /// a limit says no, Kind::internal when the journal cannot be written; nothing is signed then.
   Result<Permit> allow(const Spend& spend);
 
-  /// Signs, and makes the row durable before it returns. `rebuild` is what the signed bytes are made
-  /// from; `reference` gives the rail's name of the payment (a transaction hash) where it is known.
+  /// Signs, and makes the row durable before it returns. `rebuild` is what the signed bytes are
+  /// made from; `reference` gives the rail's name of the payment (a transaction hash) where it is
+  /// known.
   using Reference = std::function<std::optional<std::string>(const Signature&)>;
   Result<Signature> sign(Permit&& permit, const Digest& digest, std::string_view rebuild,
                          const Reference& reference);

@@ -15,7 +15,9 @@
 namespace paycurl {
 namespace {
 
-std::string folder_of(const std::string& state_folder) { return state_folder + "/bodies"; }
+std::string folder_of(const std::string& state_folder) {
+  return state_folder + "/bodies";
+}
 
 struct Kept {
   std::string path;
@@ -35,7 +37,8 @@ void purge(const std::string& folder, Millis now) {
     bodies.push_back({std::move(path), Millis{status.st_mtime} * 1000, status.st_size});
   }
   ::closedir(entries);
-  std::sort(bodies.begin(), bodies.end(), [](const Kept& a, const Kept& b) { return a.time > b.time; });
+  std::sort(bodies.begin(), bodies.end(),
+            [](const Kept& a, const Kept& b) { return a.time > b.time; });
   std::int64_t total = 0;
   for (const Kept& body : bodies) {
     total += body.size;
@@ -56,8 +59,11 @@ Result<Spool> Spool::create(const std::string& state_folder, const std::string& 
 }
 
 Spool::Spool(Spool&& other) noexcept
-    : folder_(std::move(other.folder_)), path_(std::move(other.path_)),
-      fd_(std::exchange(other.fd_, -1)), size_(other.size_), failed_(other.failed_),
+    : folder_(std::move(other.folder_)),
+      path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      size_(other.size_),
+      failed_(other.failed_),
       kept_(other.kept_) {}
 
 Spool::~Spool() {

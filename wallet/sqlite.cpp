@@ -97,13 +97,14 @@ Result<> create_file(const std::string& folder, const std::string& path) {
 Result<> check_owner(const std::string& path, mode_t kind) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) return system_error("looking at " + path, errno);
-  const char* wrong = (status.st_mode & S_IFMT) != kind   ? "is a link or not what it should be"
-                      : status.st_uid != ::geteuid()      ? "belongs to another user"
-                      : (status.st_mode & 022) != 0       ? "is writable by other users"
-                                                          : nullptr;
+  const char* wrong = (status.st_mode & S_IFMT) != kind ? "is a link or not what it should be"
+                      : status.st_uid != ::geteuid()    ? "belongs to another user"
+                      : (status.st_mode & 022) != 0     ? "is writable by other users"
+                                                        : nullptr;
   if (wrong == nullptr) return {};
-  return Error{Kind::internal, path + " " + wrong,
-               "paycurl keeps its journal there; make it yours alone (chmod go-w) or set XDG_STATE_HOME"};
+  return Error{
+      Kind::internal, path + " " + wrong,
+      "paycurl keeps its journal there; make it yours alone (chmod go-w) or set XDG_STATE_HOME"};
 }
 
 }  // namespace
@@ -113,7 +114,8 @@ Result<> make_private_folder(const std::string& path) {
     const std::string part = path.substr(0, slash);
     if (::mkdir(part.c_str(), 0700) == 0) {
       const std::size_t parent = part.rfind('/');
-      if (auto synced = sync_folder(parent == 0 ? "/" : part.substr(0, parent)); !synced) return synced;
+      if (auto synced = sync_folder(parent == 0 ? "/" : part.substr(0, parent)); !synced)
+        return synced;
     } else if (errno != EEXIST) {
       return system_error("creating " + part, errno);
     }
@@ -122,8 +124,12 @@ Result<> make_private_folder(const std::string& path) {
   return check_owner(path, S_IFDIR);
 }
 
-void Statement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
-void Database::Close::operator()(sqlite3* database) const { sqlite3_close(database); }
+void Statement::Finalize::operator()(sqlite3_stmt* statement) const {
+  sqlite3_finalize(statement);
+}
+void Database::Close::operator()(sqlite3* database) const {
+  sqlite3_close(database);
+}
 
 Statement& Statement::bind(std::string_view text) {
   sqlite3_bind_text64(statement_.get(), ++bound_, text.data(), text.size(), SQLITE_TRANSIENT,
@@ -163,7 +169,9 @@ Result<> Statement::run() {
   return {};
 }
 
-std::string Statement::text(int column) const { return optional_text(column).value_or(""); }
+std::string Statement::text(int column) const {
+  return optional_text(column).value_or("");
+}
 
 std::optional<std::string> Statement::optional_text(int column) const {
   const auto* text = sqlite3_column_text(statement_.get(), column);
@@ -256,13 +264,16 @@ Result<Statement> Database::prepare(std::string_view sql) {
 }
 
 Result<> Database::run(std::string_view sql) {
-  if (sqlite3_exec(database_.get(), std::string(sql).c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
+  if (sqlite3_exec(database_.get(), std::string(sql).c_str(), nullptr, nullptr, nullptr) !=
+      SQLITE_OK) {
     return failure("writing");
   }
   return {};
 }
 
-std::int64_t Database::last_row() const { return sqlite3_last_insert_rowid(database_.get()); }
+std::int64_t Database::last_row() const {
+  return sqlite3_last_insert_rowid(database_.get());
+}
 
 Result<Database::Transaction> Database::begin() {
   if (auto begun = run("BEGIN IMMEDIATE"); !begun) return begun.error();

@@ -45,8 +45,9 @@ class Statement {
 class Database {
  public:
   /// Opens `folder`/paycurl.db, making both when `create` is set: folder 0700, file 0600, names
-  /// fsynced. nullopt when it is not there and `create` is not set. Kind::internal when it cannot be
-  /// opened safely: owned or writable by others, a link, not in WAL mode, or from a newer paycurl.
+  /// fsynced. nullopt when it is not there and `create` is not set. Kind::internal when it cannot
+  /// be opened safely: owned or writable by others, a link, not in WAL mode, or from a newer
+  /// paycurl.
   static Result<std::optional<Database>> open(const std::string& folder, bool create);
 
   Result<Statement> prepare(std::string_view sql);
@@ -56,7 +57,8 @@ class Database {
   /// A transaction that holds the write lock from its start; undone unless committed.
   class Transaction {
    public:
-    Transaction(Transaction&& other) noexcept : database_(std::exchange(other.database_, nullptr)) {}
+    Transaction(Transaction&& other) noexcept
+        : database_(std::exchange(other.database_, nullptr)) {}
     Transaction& operator=(Transaction&&) = delete;
     ~Transaction();
     Result<> commit();

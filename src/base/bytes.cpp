@@ -26,8 +26,10 @@ std::string encode(ByteView bytes, std::string_view alphabet, bool padded) {
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     const std::size_t taken = std::min<std::size_t>(3, bytes.size() - i);
     std::uint32_t group = 0;
-    for (std::size_t j = 0; j < 3; ++j) group = group << 8 | (j < taken ? bytes[i + j] : 0U);
-    for (std::size_t j = 0; j <= taken; ++j) text.push_back(alphabet[group >> (18 - 6 * j) & 63]);
+    for (std::size_t j = 0; j < 3; ++j)
+      group = group << 8 | (j < taken ? bytes[i + j] : 0U);
+    for (std::size_t j = 0; j <= taken; ++j)
+      text.push_back(alphabet[group >> (18 - 6 * j) & 63]);
     if (padded) text.append(3 - taken, '=');
   }
   return text;
@@ -69,7 +71,9 @@ std::string to_hex(ByteView bytes) {
   return text;
 }
 
-std::string to_0x(ByteView bytes) { return "0x" + to_hex(bytes); }
+std::string to_0x(ByteView bytes) {
+  return "0x" + to_hex(bytes);
+}
 
 Result<> from_hex(std::string_view text, std::span<std::uint8_t> out) {
   text = without_0x(text);
@@ -91,9 +95,17 @@ Result<Bytes> from_hex(std::string_view text) {
   return bytes;
 }
 
-std::string to_base64url(ByteView bytes) { return encode(bytes, kUrlAlphabet, false); }
-std::string to_base64(ByteView bytes) { return encode(bytes, kStandardAlphabet, true); }
-Result<Bytes> from_base64url(std::string_view text) { return decode(text, kUrlAlphabet); }
-Result<Bytes> from_base64(std::string_view text) { return decode(text, kStandardAlphabet); }
+std::string to_base64url(ByteView bytes) {
+  return encode(bytes, kUrlAlphabet, false);
+}
+std::string to_base64(ByteView bytes) {
+  return encode(bytes, kStandardAlphabet, true);
+}
+Result<Bytes> from_base64url(std::string_view text) {
+  return decode(text, kUrlAlphabet);
+}
+Result<Bytes> from_base64(std::string_view text) {
+  return decode(text, kStandardAlphabet);
+}
 
 }  // namespace paycurl

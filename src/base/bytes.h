@@ -37,8 +37,9 @@ Result<> from_hex(std::string_view text, std::span<std::uint8_t> out);
 std::string to_base64url(ByteView bytes);
 /// RFC 4648 section 4, with padding.
 std::string to_base64(ByteView bytes);
-/// Reads base64url. Padding may be there and must then be right; spaces, the characters of the other
-/// alphabet and stray bits in the last character are errors, so that one text has one meaning.
+/// Reads base64url. Padding may be there and must then be right; spaces, the characters of the
+/// other alphabet and stray bits in the last character are errors, so that one text has one
+/// meaning.
 Result<Bytes> from_base64url(std::string_view text);
 /// The same for the standard alphabet.
 Result<Bytes> from_base64(std::string_view text);

@@ -18,8 +18,8 @@ enum class Kind : int {
   internal = 1,  ///< a bug, or the machine failed us (disk, memory)
   usage = 2,     ///< the user can fix the command line or the settings
   transport = 3,
-  http_status = 22,  ///< the server answered >= 400 and --fail was given
-  rejected = 100,    ///< the server refused the payment it was given
+  http_status = 22,   ///< the server answered >= 400 and --fail was given
+  rejected = 100,     ///< the server refused the payment it was given
   unsupported = 101,  ///< nothing that the server offers can be paid here
   declined = 102,     ///< the user or the spending policy said no
   insufficient_funds = 103,
@@ -46,8 +46,8 @@ struct Error {
   Kind kind;
   std::string message;
   std::string hint = {};
-  std::string reason = {};          ///< a stable word for scripts: "max_spend", "unknown_token"
-  int transport = 0;                ///< libcurl's number, when kind is transport
+  std::string reason = {};           ///< a stable word for scripts: "max_spend", "unknown_token"
+  int transport = 0;                 ///< libcurl's number, when kind is transport
   std::vector<Figure> figures = {};  ///< at most one of each role
 
   /// The process exit status. libcurl's numbers above 99 are 56, as 100 and up are ours.

@@ -131,13 +131,27 @@ void write_string(std::string& out, const std::string& value) {
   out += '"';
   for (const char c : valid_utf8(value)) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           std::array<char, 8> escape{};
@@ -170,13 +184,17 @@ Error wrong_type(std::string_view key, const char* wanted) {
 
 }  // namespace
 
-Json Json::object(std::initializer_list<Member> members) { return Json(Object(members)); }
+Json Json::object(std::initializer_list<Member> members) {
+  return Json(Object(members));
+}
 
 Json Json::or_null(const std::optional<std::string>& value) {
   return value ? Json(*value) : Json();
 }
 
-Json Json::or_null(std::string_view value) { return value.empty() ? Json() : Json(value); }
+Json Json::or_null(std::string_view value) {
+  return value.empty() ? Json() : Json(value);
+}
 
 Result<Json> Json::parse(std::string_view text, std::size_t limit) {
   if (text.size() > limit) return Error{Kind::protocol, "the JSON text is too long"};
@@ -269,7 +287,8 @@ void Json::write(std::string& out, bool sorted) const {
     out += ']';
   } else {
     std::vector<const Member*> order;
-    for (const Member& member : *members()) order.push_back(&member);
+    for (const Member& member : *members())
+      order.push_back(&member);
     if (sorted) {
       std::sort(order.begin(), order.end(),
                 [](const Member* a, const Member* b) { return precedes(a->first, b->first); });

@@ -25,16 +25,16 @@ class Json {
 
   static constexpr std::size_t kForeignLimit = 64 * 1024;
 
-  Json() = default;  ///< null
-  Json(std::nullptr_t) {}                                        // NOLINT: converts on purpose
-  Json(bool value) : value_(value) {}                            // NOLINT
-  Json(int value) : value_(std::int64_t{value}) {}               // NOLINT
-  Json(std::int64_t value) : value_(value) {}                    // NOLINT
-  Json(double value) : value_(value) {}                          // NOLINT
-  Json(std::string value) : value_(std::move(value)) {}          // NOLINT
-  Json(std::string_view value) : value_(std::string(value)) {}   // NOLINT
-  Json(const char* value) : value_(std::string(value)) {}        // NOLINT
-  Json(Array value) : value_(std::move(value)) {}                // NOLINT
+  Json() = default;                                             ///< null
+  Json(std::nullptr_t) {}                                       // NOLINT: converts on purpose
+  Json(bool value) : value_(value) {}                           // NOLINT
+  Json(int value) : value_(std::int64_t{value}) {}              // NOLINT
+  Json(std::int64_t value) : value_(value) {}                   // NOLINT
+  Json(double value) : value_(value) {}                         // NOLINT
+  Json(std::string value) : value_(std::move(value)) {}         // NOLINT
+  Json(std::string_view value) : value_(std::string(value)) {}  // NOLINT
+  Json(const char* value) : value_(std::string(value)) {}       // NOLINT
+  Json(Array value) : value_(std::move(value)) {}               // NOLINT
   static Json object(std::initializer_list<Member> members = {});
   static Json array() { return {Array{}}; }
   /// The string, or null when there is none.

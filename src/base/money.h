@@ -15,7 +15,8 @@ namespace paycurl {
 class Amount {
  public:
   constexpr Amount() = default;
-  constexpr Amount(std::uint64_t value) : limbs_{value, 0, 0, 0} {}  // NOLINT: a number is an amount
+  constexpr Amount(std::uint64_t value)
+      : limbs_{value, 0, 0, 0} {}  // NOLINT: a number is an amount
 
   /// Reads `^(0|[1-9][0-9]{0,77})$` up to 2^256-1: no sign, no leading zero, no other base.
   static std::optional<Amount> parse(std::string_view decimal);
@@ -48,10 +49,10 @@ struct Amount::Division {
 /// What an amount is counted in. Symbol and decimals are ours, never the server's.
 struct Asset {
   std::string symbol;
-  int decimals = 0;       ///< 0 to 36
-  std::string token;      ///< 0x-prefixed contract address; empty where the rail has only one asset
-  std::string network;    ///< "tempo:42431", "lightning:mainnet"
-  bool is_dollar = false; ///< one whole token is meant to be one US dollar
+  int decimals = 0;     ///< 0 to 36
+  std::string token;    ///< 0x-prefixed contract address; empty where the rail has only one asset
+  std::string network;  ///< "tempo:42431", "lightning:mainnet"
+  bool is_dollar = false;  ///< one whole token is meant to be one US dollar
 
   bool operator==(const Asset&) const = default;
 };
@@ -61,8 +62,8 @@ struct Money {
   Asset asset;
 };
 
-/// Reads what a person writes, "0.01" with 6 decimals is 10000. More places than `decimals`, a sign,
-/// an exponent or an overflow is nullopt.
+/// Reads what a person writes, "0.01" with 6 decimals is 10000. More places than `decimals`, a
+/// sign, an exponent or an overflow is nullopt.
 std::optional<Amount> parse_units(std::string_view text, int decimals);
 
 /// "0.01" for 10000 with 6 decimals: no trailing zeros, no exponent.

@@ -9,10 +9,13 @@
 
 namespace paycurl {
 
-void wipe(void* bytes, std::size_t size) { ::explicit_bzero(bytes, size); }
+void wipe(void* bytes, std::size_t size) {
+  ::explicit_bzero(bytes, size);
+}
 
 Secret::Secret() {
-  void* page = ::mmap(nullptr, kCapacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* page =
+      ::mmap(nullptr, kCapacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) std::abort();
   // Best effort, each: a low RLIMIT_MEMLOCK must not stop a payment.
   (void)::mlock(page, kCapacity);
@@ -56,7 +59,8 @@ Result<Secret> read_secret(int fd) {
     if (space.empty()) return Error{Kind::account, "the secret is longer than 4095 bytes"};
     const ssize_t got = ::read(fd, space.data(), space.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return Error{Kind::account, "reading the secret: " + std::string(std::strerror(errno))};
+    if (got < 0)
+      return Error{Kind::account, "reading the secret: " + std::string(std::strerror(errno))};
     if (got == 0) break;
     size += static_cast<std::size_t>(got);
   }

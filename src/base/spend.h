@@ -22,15 +22,15 @@ struct Payee {
 /// The integers and addresses here are those of the bytes that will be signed, not the quote's.
 struct Spend {
   Purpose why = Purpose::charge;
-  Money total;                 ///< everything that payees can take
-  std::vector<Payee> payees;   ///< their shares; the first is the challenge's recipient
-  Money fee;                   ///< the most the network can take from the payer; zero when sponsored
-  bool known_asset = true;     ///< false: the user named the token, so symbol and decimals are theirs
-  bool test_money = false;     ///< on a network whose tokens are worth nothing
+  Money total;                ///< everything that payees can take
+  std::vector<Payee> payees;  ///< their shares; the first is the challenge's recipient
+  Money fee;                  ///< the most the network can take from the payer; zero when sponsored
+  bool known_asset = true;  ///< false: the user named the token, so symbol and decimals are theirs
+  bool test_money = false;  ///< on a network whose tokens are worth nothing
   std::string payer;
-  std::string origin;          ///< who asked: "https://api.example.com"
-  std::string attempt;         ///< the journal's ID
-  Millis valid_until = 0;      ///< by our clock: after that the signed bytes move nothing any more
+  std::string origin;      ///< who asked: "https://api.example.com"
+  std::string attempt;     ///< the journal's ID
+  Millis valid_until = 0;  ///< by our clock: after that the signed bytes move nothing any more
 };
 
 }  // namespace paycurl

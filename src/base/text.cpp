@@ -13,7 +13,8 @@ struct Range {
   std::uint32_t last;
 };
 
-// Format characters (Unicode category Cf and friends) that change how a line looks without being seen.
+// Format characters (Unicode category Cf and friends) that change how a line looks without being
+// seen.
 constexpr std::array<Range, 14> kHidden{{{0x00, 0x1f},
                                          {0x7f, 0x9f},
                                          {0xad, 0xad},

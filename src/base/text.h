@@ -7,9 +7,9 @@
 
 namespace paycurl {
 
-/// `text` with everything that could move a cursor, hide or reorder letters made visible as `\u{1b}`
-/// (control, bidi, zero-width and tag characters) and bytes that are not UTF-8 as `\x{ff}`. One line,
-/// at most `limit` characters, then an ellipsis.
+/// `text` with everything that could move a cursor, hide or reorder letters made visible as
+/// `\u{1b}` (control, bidi, zero-width and tag characters) and bytes that are not UTF-8 as
+/// `\x{ff}`. One line, at most `limit` characters, then an ellipsis.
 std::string printable(std::string_view text, std::size_t limit = 200);
 
 /// `text` with bytes that are not UTF-8 replaced by U+FFFD, for places that need valid UTF-8.

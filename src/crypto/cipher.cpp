@@ -33,9 +33,9 @@ Result<Secret> derive_scrypt(const Secret& password, ByteView salt, const Scrypt
 Result<Secret> derive_pbkdf2(const Secret& password, ByteView salt, std::uint64_t rounds) {
   Secret key;
   if (rounds == 0 || rounds > kMaxRounds ||
-      PKCS5_PBKDF2_HMAC(password.text().data(), static_cast<int>(password.text().size()), salt.data(),
-                        static_cast<int>(salt.size()), static_cast<int>(rounds), EVP_sha256(),
-                        kDerivedSize, key.buffer().data()) != 1) {
+      PKCS5_PBKDF2_HMAC(password.text().data(), static_cast<int>(password.text().size()),
+                        salt.data(), static_cast<int>(salt.size()), static_cast<int>(rounds),
+                        EVP_sha256(), kDerivedSize, key.buffer().data()) != 1) {
     return Error{Kind::account, "this key file asks for an unreasonable number of rounds"};
   }
   key.resize(kDerivedSize);

@@ -1,4 +1,5 @@
-// What an encrypted key file needs: key derivation, AES in counter mode, comparison in constant time.
+// What an encrypted key file needs: key derivation, AES in counter mode, comparison in constant
+// time.
 #pragma once
 
 #include "src/base/bytes.h"
@@ -6,7 +7,8 @@
 
 namespace paycurl {
 
-/// RFC 7914. Parameters that break its rules or ask for more than 1 GiB are an error of kind account.
+/// RFC 7914. Parameters that break its rules or ask for more than 1 GiB are an error of kind
+/// account.
 struct Scrypt {
   std::uint64_t n;
   std::uint64_t r;
@@ -17,7 +19,8 @@ Result<Secret> derive_scrypt(const Secret& password, ByteView salt, const Scrypt
 /// RFC 8018 with HMAC-SHA-256; at most 10^7 rounds.
 Result<Secret> derive_pbkdf2(const Secret& password, ByteView salt, std::uint64_t rounds);
 
-/// AES-128 in counter mode: encrypts and decrypts. `key` has 16 bytes, `iv` 16, `out` as many as `in`.
+/// AES-128 in counter mode: encrypts and decrypts. `key` has 16 bytes, `iv` 16, `out` as many as
+/// `in`.
 Result<> aes128_ctr(ByteView key, ByteView iv, ByteView in, std::span<std::uint8_t> out);
 
 /// Whether two digests are equal, in a time that does not tell where they differ.

@@ -16,7 +16,8 @@ constexpr std::array<std::uint64_t, 24> kRoundConstants{
     0x000000008000808b, 0x800000000000008b, 0x8000000000008089, 0x8000000000008003,
     0x8000000000008002, 0x8000000000000080, 0x000000000000800a, 0x800000008000000a,
     0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008};
-// Rho's rotations and pi's lanes, in the order in which one walk over the 24 moving lanes meets them.
+// Rho's rotations and pi's lanes, in the order in which one walk over the 24 moving lanes meets
+// them.
 constexpr std::array<int, 24> kRotations{1,  3,  6,  10, 15, 21, 28, 36, 45, 55, 2,  14,
                                          27, 41, 56, 8,  25, 43, 62, 18, 39, 61, 20, 44};
 constexpr std::array<std::size_t, 24> kLanes{10, 7,  11, 17, 18, 3, 5,  16, 8,  21, 24, 4,
@@ -33,7 +34,8 @@ void permute(State& lanes) {
     }
     for (std::size_t x = 0; x < 5; ++x) {
       const std::uint64_t mix = parity[(x + 4) % 5] ^ std::rotl(parity[(x + 1) % 5], 1);
-      for (std::size_t y = 0; y < 25; y += 5) lanes[x + y] ^= mix;
+      for (std::size_t y = 0; y < 25; y += 5)
+        lanes[x + y] ^= mix;
     }
     std::uint64_t carried = lanes[1];
     for (std::size_t i = 0; i < 24; ++i) {
@@ -44,7 +46,8 @@ void permute(State& lanes) {
     for (std::size_t y = 0; y < 25; y += 5) {
       std::array<std::uint64_t, 5> row{};
       std::memcpy(row.data(), &lanes[y], sizeof row);
-      for (std::size_t x = 0; x < 5; ++x) lanes[y + x] ^= ~row[(x + 1) % 5] & row[(x + 2) % 5];
+      for (std::size_t x = 0; x < 5; ++x)
+        lanes[y + x] ^= ~row[(x + 1) % 5] & row[(x + 2) % 5];
     }
     lanes[0] ^= constant;
   }
@@ -65,7 +68,8 @@ Digest keccak256(ByteView bytes) {
     }
     permute(lanes);
   };
-  for (; bytes.size() >= kRate; bytes = bytes.subspan(kRate)) absorb(bytes.data());
+  for (; bytes.size() >= kRate; bytes = bytes.subspan(kRate))
+    absorb(bytes.data());
   std::copy(bytes.begin(), bytes.end(), block.begin());
   block[bytes.size()] ^= 0x01;
   block[kRate - 1] ^= 0x80;

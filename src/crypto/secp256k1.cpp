@@ -118,12 +118,14 @@ ByteArray<64> PrivateKey::public_key() const {
   return without_prefix(key);
 }
 
-Address PrivateKey::address() const { return address_of(public_key()); }
+Address PrivateKey::address() const {
+  return address_of(public_key());
+}
 
 Signature PrivateKey::sign(const Digest& digest) const {
   secp256k1_ecdsa_recoverable_signature made;
-  if (secp256k1_ecdsa_sign_recoverable(curve(), &made, digest.data(), secret_.bytes().data(), nullptr,
-                                       nullptr) != 1) {
+  if (secp256k1_ecdsa_sign_recoverable(curve(), &made, digest.data(), secret_.bytes().data(),
+                                       nullptr, nullptr) != 1) {
     std::abort();
   }
   ByteArray<64> compact{};

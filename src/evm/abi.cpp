@@ -4,7 +4,9 @@
 
 namespace paycurl::evm {
 
-Word word(const Amount& value) { return value.big_endian(); }
+Word word(const Amount& value) {
+  return value.big_endian();
+}
 
 Word word(const Address& address) {
   Word padded{};
@@ -24,7 +26,8 @@ Call& Call::add(const Word& argument) {
 }
 
 Result<Word> word_at(ByteView returned, std::size_t index) {
-  if (returned.size() < (index + 1) * 32) return Error{Kind::backend, "the contract's answer is too short"};
+  if (returned.size() < (index + 1) * 32)
+    return Error{Kind::backend, "the contract's answer is too short"};
   Word found{};
   std::copy_n(returned.begin() + static_cast<std::ptrdiff_t>(index * 32), 32, found.begin());
   return found;

@@ -5,7 +5,8 @@ namespace paycurl::evm {
 Digest struct_hash(std::string_view type, const std::vector<Word>& members) {
   const Digest type_hash = keccak256(as_bytes(type));
   Bytes encoded(type_hash.begin(), type_hash.end());
-  for (const Word& member : members) encoded.insert(encoded.end(), member.begin(), member.end());
+  for (const Word& member : members)
+    encoded.insert(encoded.end(), member.begin(), member.end());
   return keccak256(encoded);
 }
 
@@ -17,7 +18,8 @@ Digest domain_separator(const Domain& domain) {
   }
   members.push_back(word(*domain.verifying_contract));
   return struct_hash(
-      "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)", members);
+      "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)",
+      members);
 }
 
 Digest typed_digest(const Domain& domain, const Digest& hashed_struct) {

@@ -8,11 +8,14 @@ namespace {
 constexpr int kMaxDepth = 16;
 constexpr std::size_t kShort = 55;
 
-Error bad(const char* why) { return {Kind::protocol, std::string("not RLP: ") + why}; }
+Error bad(const char* why) {
+  return {Kind::protocol, std::string("not RLP: ") + why};
+}
 
 Bytes minimal(std::uint64_t value) {
   Bytes bytes;
-  for (; value != 0; value >>= 8) bytes.push_back(static_cast<std::uint8_t>(value));
+  for (; value != 0; value >>= 8)
+    bytes.push_back(static_cast<std::uint8_t>(value));
   std::reverse(bytes.begin(), bytes.end());
   return bytes;
 }
@@ -48,7 +51,8 @@ Result<Header> take(ByteView& rest) {
     const std::size_t digits = size - kShort;
     if (digits > rest.size() || digits > 4) return bad("a length that does not fit");
     size = 0;
-    for (const std::uint8_t digit : rest.first(digits)) size = size << 8 | digit;
+    for (const std::uint8_t digit : rest.first(digits))
+      size = size << 8 | digit;
     if (size <= kShort || rest.front() == 0) return bad("a length that is not minimal");
     rest = rest.subspan(digits);
   }
@@ -83,7 +87,8 @@ Rlp Rlp::bytes(ByteView content) {
 
 Rlp Rlp::integer(const Amount& value) {
   const auto all = value.big_endian();
-  const auto first = std::find_if(all.begin(), all.end(), [](std::uint8_t byte) { return byte != 0; });
+  const auto first =
+      std::find_if(all.begin(), all.end(), [](std::uint8_t byte) { return byte != 0; });
   return bytes(ByteView(first, all.end()));
 }
 
@@ -110,7 +115,8 @@ Bytes Rlp::encode() const {
 void Rlp::append_to(Bytes& out) const {
   if (is_list_) {
     Bytes payload;
-    for (const Rlp& item : items_) item.append_to(payload);
+    for (const Rlp& item : items_)
+      item.append_to(payload);
     append_header(out, 0xc0, payload.size());
     out.insert(out.end(), payload.begin(), payload.end());
     return;

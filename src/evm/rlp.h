@@ -17,8 +17,8 @@ class Rlp {
   static Rlp address(const Address& address) { return bytes(address.bytes()); }
   static Rlp list(std::vector<Rlp> items = {});
 
-  /// Reads exactly one item. Kind::protocol when it is cut, has bytes behind it, is nested deeper than
-  /// 16 lists, or is not in the one form that encoding gives.
+  /// Reads exactly one item. Kind::protocol when it is cut, has bytes behind it, is nested deeper
+  /// than 16 lists, or is not in the one form that encoding gives.
   static Result<Rlp> decode(ByteView encoded);
 
   bool is_list() const { return is_list_; }

@@ -38,7 +38,8 @@ void append_utf8(std::string& out, std::uint32_t code) {
 std::string to_utf8(std::string_view bytes) {
   if (valid_utf8(bytes) == bytes) return std::string(bytes);
   std::string text;
-  for (const char c : bytes) append_utf8(text, static_cast<unsigned char>(c));
+  for (const char c : bytes)
+    append_utf8(text, static_cast<unsigned char>(c));
   return text;
 }
 
@@ -101,7 +102,8 @@ class Parser {
     std::string token68 = take_while(is_token68_char);
     token68 += take_while([](char c) { return c == '='; });
     const std::size_t end = rest_.find_first_not_of(" \t");
-    // "Payment, Basic": a scheme without anything. "Bearer abc=": a token68. "Basic realm=x": a list.
+    // "Payment, Basic": a scheme without anything. "Bearer abc=": a token68. "Basic realm=x": a
+    // list.
     if (!token68.empty() && (end == std::string_view::npos || rest_[end] == ',')) {
       challenges_.back().token68 = std::move(token68);
     } else {
@@ -203,6 +205,8 @@ const std::string* AuthChallenge::find(std::string_view name) const {
   return found == params.end() ? nullptr : &found->second;
 }
 
-std::vector<AuthChallenge> parse_auth_header(std::string_view field) { return Parser(field).run(); }
+std::vector<AuthChallenge> parse_auth_header(std::string_view field) {
+  return Parser(field).run();
+}
 
 }  // namespace paycurl::http

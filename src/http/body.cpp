@@ -116,8 +116,8 @@ Result<std::size_t> Body::read(std::uint64_t offset, std::span<char> out) const 
       offset -= piece.size;
       continue;
     }
-    const std::size_t size = static_cast<std::size_t>(
-        std::min<std::uint64_t>(out.size(), piece.size - offset));
+    const std::size_t size =
+        static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), piece.size - offset));
     if (piece.file) return piece.file->read(offset, out.first(size));
     std::memcpy(out.data(), piece.bytes.data() + offset, size);
     return size;

@@ -23,8 +23,8 @@ class Body {
   /// Appends an open file: a regular one is kept open and read when it is sent, anything else (a
   /// pipe, a terminal) is read to its end now. Takes the descriptor. `name` is for messages.
   Result<> append_descriptor(int fd, const std::string& name);
-  /// Appends a file by name; "-" is standard input. Transport error 26 (curl's "read error") when it
-  /// cannot be read.
+  /// Appends a file by name; "-" is standard input. Transport error 26 (curl's "read error") when
+  /// it cannot be read.
   Result<> append_file(const std::string& path);
 
   std::uint64_t size() const { return size_; }

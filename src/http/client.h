@@ -1,5 +1,5 @@
-// Exchanges with servers: many at a time, each told to a Stream as it happens. No policy: a redirect
-// is an answer like any other, and nothing is sent twice.
+// Exchanges with servers: many at a time, each told to a Stream as it happens. No policy: a
+// redirect is an answer like any other, and nothing is sent twice.
 #pragma once
 
 #include <functional>
@@ -11,7 +11,8 @@
 
 namespace paycurl::http {
 
-/// Receives one exchange. An error from `head` or `data` ends the exchange and comes back in `done`.
+/// Receives one exchange. An error from `head` or `data` ends the exchange and comes back in
+/// `done`.
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -42,24 +43,25 @@ class Client {
 /// What all connections of a process have in common.
 struct Settings {
   std::string user_agent;
-  std::string ca_file, ca_path;   ///< empty: the library's
-  bool insecure = false;          ///< -k
-  std::string proxy;              ///< empty: the environment's; "-" is not special
-  std::string http_version;       ///< "", "1.0", "1.1", "2"
+  std::string ca_file, ca_path;  ///< empty: the library's
+  bool insecure = false;         ///< -k
+  std::string proxy;             ///< empty: the environment's; "-" is not special
+  std::string http_version;      ///< "", "1.0", "1.1", "2"
   bool compressed = false;
-  bool verbose = false;           ///< feeds `trace`
+  bool verbose = false;  ///< feeds `trace`
   /// curl's "* > <" lines: `kind` is that character; lines without their ends, credentials not yet
   /// hidden.
   std::function<void(char kind, std::string_view line)> trace;
   /// Bytes received and expected so far (expected 0 when unknown), a few times a second.
   std::function<void(std::int64_t received, std::int64_t expected)> progress;
-  int interrupt_fd = -1;          ///< readable once a signal came; see `interruption`
+  int interrupt_fd = -1;  ///< readable once a signal came; see `interruption`
   std::function<std::optional<Kind>()> interruption;  ///< interrupted or terminated, when it came
 };
 
 std::unique_ptr<Client> make_client(Settings settings);
 
-/// One exchange from start to end, its body kept up to `limit` bytes (more is a transport error 63).
+/// One exchange from start to end, its body kept up to `limit` bytes (more is a transport error
+/// 63).
 Result<Answer> fetch(Client& client, Request request, std::size_t limit);
 
 /// libcurl's one-sentence meaning of its error number.

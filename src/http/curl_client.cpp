@@ -54,7 +54,9 @@ struct Exchange {
   }
 };
 
-Exchange& of(void* user) { return *static_cast<Exchange*>(user); }
+Exchange& of(void* user) {
+  return *static_cast<Exchange*>(user);
+}
 
 /// "HTTP/1.1 402 Payment Required" starts a head and throws away what an informational one left.
 bool read_status_line(Head& head, std::string_view line) {
@@ -91,7 +93,8 @@ std::size_t on_header(char* data, std::size_t, std::size_t size, void* user) {
   const std::string_view line(data, size);
   head.raw += line;
   if (head.raw.size() > kMaxHead) {
-    return exchange.fail(transport_error(CURLE_RECV_ERROR, "the answer's head is larger than 256 KiB"));
+    return exchange.fail(
+        transport_error(CURLE_RECV_ERROR, "the answer's head is larger than 256 KiB"));
   }
   if (read_status_line(head, line)) return size;
   const std::string_view content = trimmed(line);
@@ -154,15 +157,16 @@ int before_request(void* user, char* ip, char*, int port, int) {
   const std::string_view peer = ip == nullptr ? "" : ip;
   if (request.peers == PeerRule::direct_loopback &&
       !(is_loopback_address(peer) && port == request.url.port)) {
-    exchange.fail({Kind::declined,
-                   "the payment would go unencrypted to " + std::string(peer) + ", not to this machine",
-                   "use https, or --allow-http", "insecure"});
+    exchange.fail(
+        {Kind::declined,
+         "the payment would go unencrypted to " + std::string(peer) + ", not to this machine",
+         "use https, or --allow-http", "insecure"});
     return CURL_PREREQFUNC_ABORT;
   }
   if (request.peers == PeerRule::not_private && is_private_address(peer)) {
     exchange.fail(transport_error(
-        CURLE_COULDNT_CONNECT, "a redirect from a public address leads to the private address " +
-                                   std::string(peer)));
+        CURLE_COULDNT_CONNECT,
+        "a redirect from a public address leads to the private address " + std::string(peer)));
     return CURL_PREREQFUNC_ABORT;
   }
   ++exchange.times_sent;
@@ -329,10 +333,12 @@ class CurlClient : public Client {
     set(exchange, CURLOPT_NOPROGRESS, 0L);
     set(exchange, CURLOPT_USERAGENT, settings_.user_agent.c_str());
     set(exchange, CURLOPT_HTTP_VERSION, http_version(settings_.http_version));
-    set(exchange, CURLOPT_CONNECTTIMEOUT_MS, request.deadlines.connect.count() == 0
-                                                 ? 100'000'000L
-                                                 : static_cast<long>(request.deadlines.connect.count()));
-    set(exchange, CURLOPT_LOW_SPEED_LIMIT, static_cast<long>(request.deadlines.slow_bytes_per_second));
+    set(exchange, CURLOPT_CONNECTTIMEOUT_MS,
+        request.deadlines.connect.count() == 0
+            ? 100'000'000L
+            : static_cast<long>(request.deadlines.connect.count()));
+    set(exchange, CURLOPT_LOW_SPEED_LIMIT,
+        static_cast<long>(request.deadlines.slow_bytes_per_second));
     set(exchange, CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.deadlines.slow_seconds));
     if (request.max_file_size != 0) {
       set(exchange, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(request.max_file_size));
@@ -351,8 +357,8 @@ class CurlClient : public Client {
       set(exchange, CURLOPT_DEBUGDATA, &exchange);
     }
     if (request.url.host.ends_with(".localhost")) {
-      append(exchange.resolve, request.url.host + ":" + std::to_string(request.url.port) +
-                                   ":127.0.0.1,[::1]");
+      append(exchange.resolve,
+             request.url.host + ":" + std::to_string(request.url.port) + ":127.0.0.1,[::1]");
       set(exchange, CURLOPT_RESOLVE, exchange.resolve.get());
     }
     configure_method(exchange);
@@ -381,9 +387,11 @@ class CurlClient : public Client {
   static void configure_fields(Exchange& exchange) {
     const Request& request = exchange.request;
     for (const Header& field : request.headers) {
-      append(exchange.fields, field.value.empty() ? field.name + ";" : field.name + ": " + field.value);
+      append(exchange.fields,
+             field.value.empty() ? field.name + ";" : field.name + ": " + field.value);
     }
-    for (const std::string& name : request.removed_headers) append(exchange.fields, name + ":");
+    for (const std::string& name : request.removed_headers)
+      append(exchange.fields, name + ":");
     set(exchange, CURLOPT_HTTPHEADER, exchange.fields.get());
   }
 
@@ -406,7 +414,8 @@ class CurlClient : public Client {
     } else if (code != CURLE_OK) {
       result = transport_error(code, explain(exchange, code));
     } else if (!exchange.head_done) {
-      result = transport_error(CURLE_GOT_NOTHING, "the server closed the connection without an answer");
+      result =
+          transport_error(CURLE_GOT_NOTHING, "the server closed the connection without an answer");
     }
     const auto found = std::find_if(exchanges_.begin(), exchanges_.end(),
                                     [&](const auto& owned) { return owned.get() == &exchange; });
@@ -419,13 +428,20 @@ class CurlClient : public Client {
     const Url& url = exchange.request.url;
     const std::string place = url.host + ":" + std::to_string(url.port);
     switch (code) {
-      case CURLE_COULDNT_RESOLVE_HOST: return "could not resolve host " + printable(url.host);
-      case CURLE_COULDNT_CONNECT: return "could not connect to " + printable(place);
-      case CURLE_OPERATION_TIMEDOUT: return "the time limit passed while talking to " + printable(place);
-      case CURLE_PARTIAL_FILE: return "the connection ended before the whole body was here";
-      case CURLE_OUT_OF_MEMORY: return "out of memory, or a header field of more than 100 KiB";
-      case CURLE_GOT_NOTHING: return "the server closed the connection without an answer";
-      default: return lower({curl_easy_strerror(code), 1}) + (curl_easy_strerror(code) + 1);
+      case CURLE_COULDNT_RESOLVE_HOST:
+        return "could not resolve host " + printable(url.host);
+      case CURLE_COULDNT_CONNECT:
+        return "could not connect to " + printable(place);
+      case CURLE_OPERATION_TIMEDOUT:
+        return "the time limit passed while talking to " + printable(place);
+      case CURLE_PARTIAL_FILE:
+        return "the connection ended before the whole body was here";
+      case CURLE_OUT_OF_MEMORY:
+        return "out of memory, or a header field of more than 100 KiB";
+      case CURLE_GOT_NOTHING:
+        return "the server closed the connection without an answer";
+      default:
+        return lower({curl_easy_strerror(code), 1}) + (curl_easy_strerror(code) + 1);
     }
   }
 
@@ -482,7 +498,8 @@ class CurlClient : public Client {
 
   void end_all(Kind kind) {
     interrupted_ = true;
-    for (const auto& exchange : exchanges_) cancel(exchange->id, {kind, "stopped by a signal"});
+    for (const auto& exchange : exchanges_)
+      cancel(exchange->id, {kind, "stopped by a signal"});
   }
 
   Settings settings_;
@@ -533,7 +550,9 @@ Result<Answer> fetch(Client& client, Request request, std::size_t limit) {
   return std::move(collector.answer);
 }
 
-std::string transport_text(int code) { return curl_easy_strerror(static_cast<CURLcode>(code)); }
+std::string transport_text(int code) {
+  return curl_easy_strerror(static_cast<CURLcode>(code));
+}
 
 Error transport_error(int code, std::string message) {
   Error error{Kind::transport, std::move(message)};
@@ -546,6 +565,8 @@ std::optional<std::int64_t> parse_http_date(const std::string& text) {
   return seconds < 0 ? std::nullopt : std::optional<std::int64_t>(seconds);
 }
 
-std::string library_version() { return curl_version(); }
+std::string library_version() {
+  return curl_version();
+}
 
 }  // namespace paycurl::http

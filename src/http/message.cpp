@@ -32,7 +32,8 @@ std::vector<std::string> Headers::values(std::string_view name) const {
 
 Result<HeaderLine> parse_header_line(std::string_view line) {
   using namespace std::string_view_literals;
-  const Error bad{Kind::usage, "not a header field: " + printable(line, 60), "write -H 'Name: value'"};
+  const Error bad{Kind::usage, "not a header field: " + printable(line, 60),
+                  "write -H 'Name: value'"};
   if (line.find_first_of("\r\n\0"sv) != std::string_view::npos) return bad;
   const std::size_t end = line.find_first_of(":;");
   if (end == std::string_view::npos || end == 0) return bad;
@@ -51,7 +52,8 @@ Result<HeaderLine> parse_header_line(std::string_view line) {
 }
 
 bool Head::is_redirect() const {
-  const bool moves = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+  const bool moves =
+      status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
   return moves && headers.find("location") != nullptr;
 }
 

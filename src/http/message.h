@@ -23,7 +23,9 @@ struct Header {
 /// Header fields in their order, repeated names kept. Names compare without case.
 class Headers {
  public:
-  void add(std::string name, std::string value) { all_.push_back({std::move(name), std::move(value)}); }
+  void add(std::string name, std::string value) {
+    all_.push_back({std::move(name), std::move(value)});
+  }
   /// Removes every field of that name, then adds one.
   void replace(std::string_view name, std::string value);
   void remove(std::string_view name);
@@ -50,12 +52,13 @@ Result<HeaderLine> parse_header_line(std::string_view line);
 
 using Duration = std::chrono::milliseconds;
 
-/// How long parts of an exchange may take; zero is no limit. A passed deadline is transport error 28.
+/// How long parts of an exchange may take; zero is no limit. A passed deadline is transport
+/// error 28.
 struct Deadlines {
   Duration connect{10'000};
-  Duration head{0};   ///< from the start to the end of the answer's head
-  Duration idle{0};   ///< silence inside a body
-  Duration total{0};  ///< the whole exchange
+  Duration head{0};                         ///< from the start to the end of the answer's head
+  Duration idle{0};                         ///< silence inside a body
+  Duration total{0};                        ///< the whole exchange
   std::uint32_t slow_bytes_per_second = 0;  ///< with `slow_seconds`: curl's -Y and -y
   std::uint32_t slow_seconds = 0;
 };

@@ -14,7 +14,9 @@ namespace {
 
 using Handle = std::unique_ptr<CURLU, decltype(&curl_url_cleanup)>;
 
-Handle new_handle() { return {curl_url(), &curl_url_cleanup}; }
+Handle new_handle() {
+  return {curl_url(), &curl_url_cleanup};
+}
 
 Error malformed(std::string_view text, std::string_view why) {
   Error error{Kind::transport, "not a URL: " + printable(text) + " (" + std::string(why) + ")"};
@@ -113,7 +115,9 @@ Result<Url> with_query(const Url& url, std::string_view query) {
   return changed(url.text, CURLUPART_QUERY, std::string(query), CURLU_APPENDQUERY);
 }
 
-std::string file_name(const Url& url) { return url.path.substr(url.path.rfind('/') + 1); }
+std::string file_name(const Url& url) {
+  return url.path.substr(url.path.rfind('/') + 1);
+}
 
 bool is_loopback_address(std::string_view ip) {
   std::array<unsigned char, 4> v4{};

@@ -15,10 +15,10 @@ namespace paycurl {
 struct MethodOptions {
   std::optional<std::string> network;  ///< "mainnet", "testnet" or a chain id
   std::function<std::optional<std::string>(std::uint64_t chain)> rpc_url;  ///< the user's node
-  bool offline = false;                ///< never ask a chain or node
-  std::optional<bool> push;            ///< --push, --pull
+  bool offline = false;                    ///< never ask a chain or node
+  std::optional<bool> push;                ///< --push, --pull
   std::map<std::string, std::string> own;  ///< -M key=value
-  std::vector<Asset> tokens;           ///< --token: address, decimals, symbol; network empty
+  std::vector<Asset> tokens;               ///< --token: address, decimals, symbol; network empty
   Clock clock = &system_now;
 };
 

@@ -13,13 +13,13 @@ namespace paycurl {
 struct Challenge {
   std::string protocol;  ///< "mpp"
   std::string id, realm, method, intent;
-  Json request;          ///< the method's own part, decoded
+  Json request;  ///< the method's own part, decoded
   std::optional<Millis> expires;
-  std::optional<std::string> digest;  ///< "sha-256=..." of the request body it is bound to
-  std::string description;            ///< for people; never relied on
+  std::optional<std::string> digest;    ///< "sha-256=..." of the request body it is bound to
+  std::string description;              ///< for people; never relied on
   std::string field = "Authorization";  ///< the header field that takes the credential
-  Json echo;              ///< the parameters that a credential gives back, as they were received
-  http::Url url;          ///< who asked: a credential goes to this origin and no other
+  Json echo;                ///< the parameters that a credential gives back, as they were received
+  http::Url url;            ///< who asked: a credential goes to this origin and no other
   Millis clock_offset = 0;  ///< the server's clock minus ours
 };
 

@@ -15,7 +15,7 @@ using std::chrono::steady_clock;
 constexpr std::size_t kMaxProblem = 64 * 1024;
 constexpr auto kProblemTime = 2s;
 constexpr std::uint64_t kMaxRecordedBody = 1 << 20;
-constexpr Millis kClockTolerance = 2'000;      // a Date field has whole seconds
+constexpr Millis kClockTolerance = 2'000;  // a Date field has whole seconds
 constexpr Millis kClockWorthSaying = 30'000;
 constexpr Millis kClockBelievable = 3'600'000;
 
@@ -24,7 +24,8 @@ double millis_since(steady_clock::time_point start) {
 }
 
 bool is_secret_field(std::string_view name) {
-  constexpr std::array<std::string_view, 3> kSecret{"authorization", "cookie", "proxy-authorization"};
+  constexpr std::array<std::string_view, 3> kSecret{"authorization", "cookie",
+                                                    "proxy-authorization"};
   return std::any_of(kSecret.begin(), kSecret.end(),
                      [&](std::string_view secret) { return equals_ignoring_case(name, secret); });
 }
@@ -33,7 +34,9 @@ Error status_error(Kind kind, int status) {
   return {kind, "the server answered " + std::to_string(status)};
 }
 
-std::string until(Millis time) { return format_rfc3339(time / 1000 * 1000); }
+std::string until(Millis time) {
+  return format_rfc3339(time / 1000 * 1000);
+}
 
 /// What -L makes of a request (RFC 9110 section 15.4, and curl where it leaves room).
 Result<http::Request> redirected(const http::Request& request, const http::Head& head,
@@ -204,7 +207,7 @@ class Flow::Run {
   Row row_;
   std::vector<Event> events_;
   bool sent_before_ = false;  // the credential left already, and its answer was lost
-  bool can_resend_ = true;   // the request of a row in doubt is whole
+  bool can_resend_ = true;    // the request of a row in doubt is whole
   std::optional<Error> sink_failure_;
 };
 
@@ -213,11 +216,16 @@ Flow::Flow(FlowParts parts, FlowOptions options)
 
 Flow::~Flow() = default;
 
-Outcome Flow::run(http::Request request) { return Run(parts_, options_).run(std::move(request)); }
+Outcome Flow::run(http::Request request) {
+  return Run(parts_, options_).run(std::move(request));
+}
 
-Outcome Flow::resume(Row row) { return Run(parts_, options_).resume(std::move(row)); }
+Outcome Flow::resume(Row row) {
+  return Run(parts_, options_).resume(std::move(row));
+}
 
-// ---- asking --------------------------------------------------------------------------------------
+// ---- asking
+// --------------------------------------------------------------------------------------
 
 Outcome Flow::Run::run(http::Request request) {
   request_ = std::move(request);
@@ -239,8 +247,8 @@ std::optional<http::Answer> Flow::Run::ask() {
     }
     if (leg.is_redirect()) {
       if (options_.max_redirects >= 0 && ++outcome_.redirects > options_.max_redirects) {
-        set_error(http::transport_error(47, "more than " + std::to_string(options_.max_redirects) +
-                                                 " redirects"));
+        set_error(http::transport_error(
+            47, "more than " + std::to_string(options_.max_redirects) + " redirects"));
         return std::nullopt;
       }
       auto next = redirected(request_, *leg.head(), options_.keeps_method);
@@ -258,7 +266,8 @@ std::optional<http::Answer> Flow::Run::ask() {
     }
     outcome_.delivered = true;
     const int status = leg.head()->status;
-    if (options_.fail && status >= 400) set_error(status_error(Kind::http_status, status));
+    if ((options_.fail || options_.stop_at_offers) && status >= 400)
+      set_error(status_error(Kind::http_status, status));
     return std::nullopt;
   }
 }
@@ -273,7 +282,8 @@ const Protocol* Flow::Run::protocol_for(const http::Head& head) const {
 Flow::Run::Fate Flow::Run::fate_of_unpaid(const http::Head& head) {
   if (head.is_redirect()) {
     const std::string& location = *head.headers.find("location");
-    if (const auto target = http::resolve(request_.url, location)) outcome_.redirect_url = target->text;
+    if (const auto target = http::resolve(request_.url, location))
+      outcome_.redirect_url = target->text;
     return options_.follow ? Fate::discard : Fate::deliver;
   }
   if (options_.pay && protocol_for(head) != nullptr) return Fate::collect;
@@ -283,20 +293,23 @@ Flow::Run::Fate Flow::Run::fate_of_unpaid(const http::Head& head) {
 Result<> Flow::Run::refuse_free(const http::Head& head) const {
   if (!options_.must_charge) return {};
   if (head.status >= 400) return status_error(Kind::http_status, head.status);
-  return Error{Kind::declined, "the answer is free, and an offer was expected", "", "expect_amount"};
+  return Error{Kind::declined, "the answer is free, and an offer was expected", "",
+               "expect_amount"};
 }
 
 Result<> Flow::Run::deliver_bytes(std::string_view bytes, bool paid) {
   outcome_.body_size += static_cast<std::int64_t>(bytes.size());
   if (spool_ && paid) spool_->write(bytes);
-  if (sink_failure_) return outcome_.body_size > Spool::kMaxBody ? Result<>(*sink_failure_) : Result<>();
+  if (sink_failure_)
+    return outcome_.body_size > Spool::kMaxBody ? Result<>(*sink_failure_) : Result<>();
   auto taken = parts_.audience.body(bytes);
   if (taken || !paid || !spool_) return taken;
   sink_failure_ = taken.error();  // what was paid for still goes into the spool
   return {};
 }
 
-// ---- choosing ------------------------------------------------------------------------------------
+// ---- choosing
+// ------------------------------------------------------------------------------------
 
 /// The server's clock minus ours, from its Date field; 0 when they agree or it cannot be believed.
 Millis Flow::Run::clock_offset(const http::Head& head) {
@@ -348,7 +361,8 @@ RecordedRequest Flow::Run::recorded_request() const {
   }
   record.removed_headers = request_.removed_headers;
   if (request_.body) {
-    if (auto text = request_.body->text(kMaxRecordedBody); text && *text) record.body = std::move(**text);
+    if (auto text = request_.body->text(kMaxRecordedBody); text && *text)
+      record.body = std::move(**text);
     if (!record.body) record.complete = false;
   }
   return record;
@@ -397,7 +411,8 @@ Result<> Flow::Run::ask_again_if_expired(const Offer*& chosen) {
   const Spend& now = (*found)->quote->spend;
   if (now.total.asset != before.total.asset || now.total.amount > before.total.amount ||
       now.payees.front().address != before.payees.front().address) {
-    return Error{Kind::declined, "the offer expired, and the new one is not the one that was agreed to",
+    return Error{Kind::declined,
+                 "the offer expired, and the new one is not the one that was agreed to",
                  "run the command again", "price_changed"};
   }
   chosen = *found;
@@ -427,7 +442,8 @@ Outcome Flow::Run::pay(http::Answer answer) {
   }
 
   if (auto unlocked = spender_->unlock(); !unlocked) return fail(unlocked.error());
-  if (auto approved = parts_.approve(*chosen, spender_->payer()); !approved) return fail(approved.error());
+  if (auto approved = parts_.approve(*chosen, spender_->payer()); !approved)
+    return fail(approved.error());
   if (auto fresh = ask_again_if_expired(chosen); !fresh) return fail(fresh.error());
   outcome_.chosen = chosen->number;
   auto row = new_row(*chosen, spender_->payer());
@@ -445,7 +461,8 @@ Outcome Flow::Run::pay(http::Answer answer) {
   row_ = spender_->row();
   if (row_.seq != 0) outcome_.row = row_;
   if (!credential) {
-    if (row_.status == PaymentStatus::unknown) {  // a broadcast that failed after its row was signed
+    if (row_.status ==
+        PaymentStatus::unknown) {  // a broadcast that failed after its row was signed
       doubt(credential.error().message, "backend");
       settle_by_rail(*chosen->method);
     } else {
@@ -459,7 +476,8 @@ Outcome Flow::Run::pay(http::Answer answer) {
   return std::move(outcome_);
 }
 
-// ---- paying --------------------------------------------------------------------------------------
+// ---- paying
+// --------------------------------------------------------------------------------------
 
 Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url& url) {
   events_.push_back({parts_.clock(), "answered"});
@@ -515,8 +533,8 @@ void Flow::Run::doubt(std::string why, std::string reason, int transport) {
 }
 
 void Flow::Run::settled_without(std::string why, std::string reason) {
-  Error error{Kind::not_delivered, std::move(why), "the payment is in: paycurl payments show " + row_.id,
-              std::move(reason)};
+  Error error{Kind::not_delivered, std::move(why),
+              "the payment is in: paycurl payments show " + row_.id, std::move(reason)};
   save(PaymentStatus::settled, error);
   outcome_.error = std::move(error);
 }
@@ -573,7 +591,8 @@ void Flow::Run::deliver(const Protocol& protocol, const Credential& credential, 
 void Flow::Run::after_nothing(const Leg& leg, bool anything_sent) {
   const Error& why = leg.result().error();
   if (row_.status == PaymentStatus::settled) {
-    return settled_without("paid, but no answer came behind the redirect: " + why.message, "truncated");
+    return settled_without("paid, but no answer came behind the redirect: " + why.message,
+                           "truncated");
   }
   if (!anything_sent && !sent_before_) {
     outcome_.error = why;
@@ -618,7 +637,8 @@ void Flow::Run::after_delivery(Leg& leg, Method& method) {
                            result.error().transport == 23 ? "unwritable" : "truncated");
   }
   if (sink_failure_) {
-    settled_without("paid, but the answer could not be written: " + sink_failure_->message, "unwritable");
+    settled_without("paid, but the answer could not be written: " + sink_failure_->message,
+                    "unwritable");
     if (row_.body_size) {
       outcome_.error->hint = "it is kept: paycurl payments show " + row_.id + " --body";
     }
@@ -627,7 +647,8 @@ void Flow::Run::after_delivery(Leg& leg, Method& method) {
   outcome_.delivered = true;
   events_.push_back({parts_.clock(), "delivered"});
   if (options_.fail && status >= 400) {
-    return settled_without("paid, but the server answered " + std::to_string(status), "http_status");
+    return settled_without("paid, but the server answered " + std::to_string(status),
+                           "http_status");
   }
   save(PaymentStatus::settled, std::nullopt);
   if (status >= 300) {
@@ -648,10 +669,10 @@ void Flow::Run::after_refusal(Leg& leg, Method& method) {
   if (!leg.result()) return doubt(leg.result().error().message, "no_answer");
   if (status == 402 && !sent_before_) {
     save(PaymentStatus::rejected, std::nullopt);
-    outcome_.error = Error{Kind::rejected, "the server refused the payment" + said,
-                           row_.paid.amount.is_zero() ? ""
-                                                      : "it cannot settle after " + until(row_.valid_until),
-                           "rejected"};
+    outcome_.error =
+        Error{Kind::rejected, "the server refused the payment" + said,
+              row_.paid.amount.is_zero() ? "" : "it cannot settle after " + until(row_.valid_until),
+              "rejected"};
     row_.error_code = outcome_.error->exit_status();
   } else {
     doubt("the server answered " + std::to_string(status) + " to the payment" + said, "refused");
@@ -659,8 +680,8 @@ void Flow::Run::after_refusal(Leg& leg, Method& method) {
   settle_by_rail(method);
 }
 
-/// Asks the rail what became of a payment that the server did not take. Makes the outcome more exact,
-/// or leaves it.
+/// Asks the rail what became of a payment that the server did not take. Makes the outcome more
+/// exact, or leaves it.
 void Flow::Run::settle_by_rail(Method& method) {
   if (row_.paid.amount.is_zero()) {
     if (row_.http_status) {  // nothing was to be moved, and the server said no
@@ -673,8 +694,8 @@ void Flow::Run::settle_by_rail(Method& method) {
   const Settlement found = method.settle(row_, parts_.client);
   if (found.state == Settlement::State::settled) {
     row_.reference = found.reference;
-    return settled_without("the payment has settled, but it was not delivered: " + outcome_.error->message,
-                           "refused");
+    return settled_without(
+        "the payment has settled, but it was not delivered: " + outcome_.error->message, "refused");
   }
   if (found.why && found.why->kind == Kind::insufficient_funds) {
     outcome_.error = found.why;
@@ -691,9 +712,11 @@ void Flow::Run::settle_by_rail(Method& method) {
   }
 }
 
-// ---- doubt ---------------------------------------------------------------------------------------
+// ---- doubt
+// ---------------------------------------------------------------------------------------
 
-/// Finishes an earlier payment for the same request. False when it turned out that nothing was paid.
+/// Finishes an earlier payment for the same request. False when it turned out that nothing was
+/// paid.
 bool Flow::Run::finish_doubt(Row row, const Protocol& protocol, Method& method) {
   if (!spender_->ledger().claim(row.seq)) return false;  // another process took it up
   row_ = std::move(row);
@@ -705,7 +728,8 @@ bool Flow::Run::finish_doubt(Row row, const Protocol& protocol, Method& method) 
     auto credential = method.rebuild(*challenge, row_, *spender_);
     if (credential) {
       if (options_.spool) {
-        if (auto spool = Spool::create(parts_.state_folder, row_.id)) spool_.emplace(std::move(*spool));
+        if (auto spool = Spool::create(parts_.state_folder, row_.id))
+          spool_.emplace(std::move(*spool));
       }
       parts_.audience.note("finishing payment " + row_.id + " of an earlier run");
       sent_before_ = true;
@@ -735,14 +759,15 @@ bool Flow::Run::finish_doubt(Row row, const Protocol& protocol, Method& method) 
 
 Outcome Flow::Run::resume(Row row) {
   const auto by_name = [&](const auto& list, const std::string& name) {
-    const auto at = std::find_if(list.begin(), list.end(), [&](auto* item) { return item->name() == name; });
+    const auto at =
+        std::find_if(list.begin(), list.end(), [&](auto* item) { return item->name() == name; });
     return at == list.end() ? nullptr : *at;
   };
   protocol_ = by_name(parts_.protocols, row.protocol);
   Method* method = by_name(parts_.methods, row.method);
   if (protocol_ == nullptr || method == nullptr) {
-    return fail({Kind::unsupported, "this paycurl does not know " + printable(row.protocol) + " with " +
-                                        printable(row.method)});
+    return fail({Kind::unsupported, "this paycurl does not know " + printable(row.protocol) +
+                                        " with " + printable(row.method)});
   }
   auto spender = parts_.spender();
   if (!spender) return fail(spender.error());
@@ -752,7 +777,8 @@ Outcome Flow::Run::resume(Row row) {
   request_.method = row.http_method;
   request_.url = std::move(*url);
   if (row.request) {
-    for (const auto& [name, value] : row.request->headers) request_.headers.add(name, value);
+    for (const auto& [name, value] : row.request->headers)
+      request_.headers.add(name, value);
     request_.removed_headers = row.request->removed_headers;
     if (row.request->body) request_.body = std::make_shared<const http::Body>(*row.request->body);
   }
@@ -761,8 +787,9 @@ Outcome Flow::Run::resume(Row row) {
   if (auto ready = parts_.audience.prepare(); !ready) return fail(ready.error());
   if (finish_doubt(std::move(row), *protocol_, *method)) return std::move(outcome_);
   if (!outcome_.error) {
-    outcome_.error = Error{Kind::rejected, "payment " + row_.id + " did not settle and cannot any more",
-                           "nothing was paid; the command may be run again", "not_paid"};
+    outcome_.error =
+        Error{Kind::rejected, "payment " + row_.id + " did not settle and cannot any more",
+              "nothing was paid; the command may be run again", "not_paid"};
   }
   return std::move(outcome_);
 }

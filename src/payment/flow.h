@@ -3,9 +3,9 @@
 // Everything it needs comes in: the HTTP client, the protocols and methods, the limits, the way to
 // the spender, a clock. It never prints; an Audience hears what happens.
 //
-// Once a credential has left, the answer to "was it paid?" comes from the server's head, else from the
-// rail, else it stays unknown. No second payment is made in one run, and no payment at all while an
-// earlier one for the same request is in doubt.
+// Once a credential has left, the answer to "was it paid?" comes from the server's head, else from
+// the rail, else it stays unknown. No second payment is made in one run, and no payment at all
+// while an earlier one for the same request is in doubt.
 #pragma once
 
 #include <functional>
@@ -49,15 +49,15 @@ class Audience {
 
 struct FlowOptions {
   Preference preference;
-  bool follow = false;             ///< -L
-  int max_redirects = 50;          ///< negative: any number
-  bool keeps_method = false;       ///< -X was given: redirects do not change the method
-  bool pay = true;                 ///< --no-pay
-  bool stop_at_offers = false;     ///< --inspect, --dry-run
-  bool fail = false;               ///< -f, --fail-with-body
-  bool unverified_tls = false;     ///< -k
+  bool follow = false;          ///< -L
+  int max_redirects = 50;       ///< negative: any number
+  bool keeps_method = false;    ///< -X was given: redirects do not change the method
+  bool pay = true;              ///< --no-pay
+  bool stop_at_offers = false;  ///< --inspect, --dry-run
+  bool fail = false;            ///< -f, --fail-with-body
+  bool unverified_tls = false;  ///< -k
   bool spool = true;
-  bool must_charge = false;        ///< an answer without an offer is an error (--expect-...)
+  bool must_charge = false;  ///< an answer without an offer is an error (--expect-...)
   http::Deadlines paid_deadlines;
 };
 
@@ -65,7 +65,7 @@ struct FlowOptions {
 struct Outcome {
   std::optional<Error> error;
   PaymentStatus payment = PaymentStatus::none;
-  bool challenged = false;  ///< the server asked for payment
+  bool challenged = false;         ///< the server asked for payment
   std::optional<http::Head> head;  ///< of the last answer
   std::optional<http::Url> url;    ///< of the last answer
   std::vector<Offer> offers;
@@ -106,8 +106,8 @@ class Flow {
   /// Makes the request, pays when asked to.
   Outcome run(http::Request request);
 
-  /// Finishes a payment in doubt: sends the same credential again while it is valid and the row has the
-  /// whole request, else asks the rail. Never pays.
+  /// Finishes a payment in doubt: sends the same credential again while it is valid and the row has
+  /// the whole request, else asks the rail. Never pays.
   Outcome resume(Row row);
 
  private:

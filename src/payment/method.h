@@ -71,7 +71,8 @@ class Method {
 
   /// Asks the test network's faucet for money; the references of what it sent. Kind::usage where
   /// there is no faucet.
-  virtual Result<std::vector<std::string>> fund(const std::string& address, http::Client& client) = 0;
+  virtual Result<std::vector<std::string>> fund(const std::string& address,
+                                                http::Client& client) = 0;
 
   /// Opens or resumes the session that `challenge` asks for; intent "session" only.
   virtual Result<std::unique_ptr<Session>> session(const Challenge& challenge, Spender& spender,

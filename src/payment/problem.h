@@ -10,10 +10,10 @@
 namespace paycurl {
 
 struct Problem {
-  std::string type;    ///< the URI's last part where it is one of paymentauth.org's, else all of it
+  std::string type;  ///< the URI's last part where it is one of paymentauth.org's, else all of it
   std::string title;
   std::string detail;
-  Json json;           ///< all of it
+  Json json;  ///< all of it
 
   /// "title: detail" for a person, safe for a terminal.
   std::string text() const;

@@ -9,8 +9,8 @@
 namespace paycurl {
 
 struct Quote {
-  Spend spend;       ///< payer and attempt still empty
-  std::string mode;  ///< the method's word for how it pays: "pull", "push", "proof"
+  Spend spend;             ///< payer and attempt still empty
+  std::string mode;        ///< the method's word for how it pays: "pull", "push", "proof"
   bool sponsored = false;  ///< the server pays the network fee
   std::string unit;        ///< what a session's price is for: "request", "token"
   std::optional<Money> suggested_deposit;

@@ -7,7 +7,9 @@
 namespace paycurl {
 namespace {
 
-std::string quoted(std::string_view text) { return "\"" + printable(text, 40) + "\""; }
+std::string quoted(std::string_view text) {
+  return "\"" + printable(text, 40) + "\"";
+}
 
 std::optional<Refusal> excluded(const Offer& offer, const Preference& preference) {
   const Challenge& challenge = *offer.challenge;
@@ -26,7 +28,8 @@ std::optional<Refusal> excluded(const Offer& offer, const Preference& preference
 }
 
 std::optional<Refusal> insecure(const Channel& channel, const Preference& preference) {
-  if (preference.allow_http || (!channel.plain_http && !channel.unverified_tls)) return std::nullopt;
+  if (preference.allow_http || (!channel.plain_http && !channel.unverified_tls))
+    return std::nullopt;
   if (channel.plain_http && channel.loopback) return std::nullopt;
   return Refusal{"insecure", channel.plain_http
                                  ? "it came over plain http, where anyone on the way can change it"
@@ -46,8 +49,8 @@ bool has_intent(const Method& method, const std::string& intent) {
 
 std::optional<Refusal> unknown(const Offer& offer) {
   if (offer.method == nullptr) {
-    return Refusal{"unknown_method", "paycurl does not know the method " +
-                                         quoted(offer.challenge->method)};
+    return Refusal{"unknown_method",
+                   "paycurl does not know the method " + quoted(offer.challenge->method)};
   }
   if (!has_intent(*offer.method, offer.challenge->intent)) {
     return Refusal{"unknown_intent", "paycurl does not know the intent " +
@@ -109,7 +112,8 @@ Offer examine_one(std::size_t number, Result<Challenge> read, const std::vector<
     return offer;
   }
   if (!offer.refusal && !is_currency(quote->spend.total.asset, preference.currency)) {
-    offer.refusal = Refusal{"excluded", "--currency leaves out " + quoted(quote->spend.total.asset.symbol)};
+    offer.refusal =
+        Refusal{"excluded", "--currency leaves out " + quoted(quote->spend.total.asset.symbol)};
   }
   offer.quote = std::move(*quote);
   return offer;
@@ -176,8 +180,9 @@ Result<const Offer*> choose(const std::vector<Offer>& offers) {
   }
   if (payable != nullptr) return *payable->declined;
   if (offers.empty()) {
-    return Error{Kind::unsupported, "the server asks for payment but makes no offer that paycurl reads",
-                 "it sent no WWW-Authenticate: Payment; --no-pay shows the answer", "unknown_method"};
+    return Error{
+        Kind::unsupported, "the server asks for payment but makes no offer that paycurl reads",
+        "it sent no WWW-Authenticate: Payment; --no-pay shows the answer", "unknown_method"};
   }
   return refused(offers);
 }

@@ -14,7 +14,7 @@ namespace paycurl {
 struct Preference {
   std::vector<std::string> methods;
   std::string intent;
-  std::string currency;            ///< a token's address or symbol
+  std::string currency;               ///< a token's address or symbol
   std::optional<std::size_t> number;  ///< of this answer's offers, from 1
   bool allow_http = false;
 };
@@ -25,17 +25,17 @@ struct Offer {
   std::optional<Challenge> challenge;  ///< nullopt when it is malformed
   Method* method = nullptr;            ///< who would pay it
   std::optional<Quote> quote;
-  std::optional<Refusal> refusal;      ///< why it cannot be paid at all
-  std::optional<Error> declined;       ///< why the limits or expectations say no
+  std::optional<Refusal> refusal;  ///< why it cannot be paid at all
+  std::optional<Error> declined;   ///< why the limits or expectations say no
 
   bool payable() const { return !refusal; }
 };
 
 /// How the answer with the challenges reached us.
 struct Channel {
-  bool plain_http = false;     ///< no TLS
+  bool plain_http = false;      ///< no TLS
   bool unverified_tls = false;  ///< -k
-  bool loopback = false;       ///< straight from this machine, not through a proxy
+  bool loopback = false;        ///< straight from this machine, not through a proxy
 };
 
 /// What offers are examined against.
@@ -52,9 +52,9 @@ struct Terms {
 std::vector<Offer> examine(std::vector<Result<Challenge>> challenges,
                            const std::vector<Method*>& methods, const Terms& terms);
 
-/// The first offer that is payable and within the limits, in the server's order. Otherwise the error
-/// that says why not: 102 when a limit or the transport's safety is in the way, 101 when we cannot,
-/// 104 when the offers are broken or expired.
+/// The first offer that is payable and within the limits, in the server's order. Otherwise the
+/// error that says why not: 102 when a limit or the transport's safety is in the way, 101 when we
+/// cannot, 104 when the offers are broken or expired.
 Result<const Offer*> choose(const std::vector<Offer>& offers);
 
 }  // namespace paycurl

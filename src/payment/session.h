@@ -17,7 +17,8 @@ class Session {
   virtual ~Session() = default;
   /// A credential ahead of the 402, when the session has one for this request.
   virtual Result<std::optional<Credential>> before(const http::Request& request) = 0;
-  /// A payment event inside a stream (need-voucher, need-topup); the answer to it, when there is one.
+  /// A payment event inside a stream (need-voucher, need-topup); the answer to it, when there is
+  /// one.
   virtual Result<std::optional<Credential>> event(std::string_view name, std::string_view json) = 0;
   /// The server refused a credential (402, 410); what may be sent instead.
   virtual Result<std::optional<Credential>> refused(const Problem& problem,

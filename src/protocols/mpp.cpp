@@ -2,7 +2,8 @@
 //
 //   402  WWW-Authenticate: Payment id="...", realm="...", method="tempo", intent="charge",
 //        request="<base64url of JSON>" [, expires, digest, opaque, description, header]
-//   ->   Authorization: Payment <base64url of {"challenge": {...}, "payload": {...}, "source": "..."}>
+//   ->   Authorization: Payment <base64url of {"challenge": {...}, "payload": {...}, "source":
+//   "..."}>
 //   <-   Payment-Receipt: <base64url of {"status": "success", "method", "timestamp", "reference"}>
 //
 // `header` names another request field for the credential (mppx 0.10 and later).
@@ -20,7 +21,9 @@ namespace {
 constexpr std::size_t kMaxChallenges = 64;
 constexpr std::size_t kMaxRequest = 16 * 1024;
 
-Error malformed(const std::string& why) { return {Kind::protocol, "the challenge is malformed: " + why}; }
+Error malformed(const std::string& why) {
+  return {Kind::protocol, "the challenge is malformed: " + why};
+}
 
 constexpr std::string_view kLower = "abcdefghijklmnopqrstuvwxyz0123456789-_";
 constexpr std::string_view kUpper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -34,8 +37,8 @@ bool is_name(std::string_view text, std::string_view also = {}) {
 
 /// Not the fields that frame or route a message.
 bool may_carry_credential(std::string_view field) {
-  constexpr std::array<std::string_view, 9> kFraming{"connection", "content-length", "expect",
-                                                     "host",       "keep-alive",     "te",
+  constexpr std::array<std::string_view, 9> kFraming{"connection", "content-length",    "expect",
+                                                     "host",       "keep-alive",        "te",
                                                      "trailer",    "transfer-encoding", "upgrade"};
   const std::string name = lower(field);
   return is_name(field, kUpper) && !name.starts_with("proxy-") &&
@@ -53,9 +56,9 @@ Result<Json> decode(const std::string& text, std::size_t limit) {
 Result<Challenge> from_params(const Json& params) {
   Challenge challenge;
   challenge.protocol = "mpp";
-  for (const auto& [name, into] : {std::pair{"id", &challenge.id}, std::pair{"realm", &challenge.realm},
-                                   std::pair{"method", &challenge.method},
-                                   std::pair{"intent", &challenge.intent}}) {
+  for (const auto& [name, into] :
+       {std::pair{"id", &challenge.id}, std::pair{"realm", &challenge.realm},
+        std::pair{"method", &challenge.method}, std::pair{"intent", &challenge.intent}}) {
     auto value = params.string_at(name);
     if (!value) return malformed(value.error().message);
     *into = std::move(*value);
@@ -82,7 +85,8 @@ Result<Challenge> from_params(const Json& params) {
       return malformed("its opaque part: " + read.error().message);
     }
   }
-  if (const Json* description = params.find("description")) challenge.description = *description->string();
+  if (const Json* description = params.find("description"))
+    challenge.description = *description->string();
   if (const Json* field = params.find("header")) {
     challenge.field = *field->string();
     if (!may_carry_credential(challenge.field)) {
@@ -95,7 +99,7 @@ Result<Challenge> from_params(const Json& params) {
 
 Result<Challenge> from_header(const http::AuthChallenge& read) {
   if (!read.defect.empty()) return malformed(read.defect);
-  constexpr std::string_view kEchoed[] = {"id",     "realm",  "method",      "intent", "request",
+  constexpr std::string_view kEchoed[] = {"id",      "realm",  "method", "intent",      "request",
                                           "expires", "digest", "opaque", "description", "header"};
   Json params = Json::object();
   for (const std::string_view name : kEchoed) {
@@ -134,7 +138,8 @@ class Mpp : public Protocol {
     if (request.url.origin() != credential.challenge.url.origin()) {
       return Error{Kind::internal, "a credential for another origin"};
     }
-    Json json = Json::object({{"challenge", credential.challenge.echo}, {"payload", credential.payload}});
+    Json json =
+        Json::object({{"challenge", credential.challenge.echo}, {"payload", credential.payload}});
     if (!credential.source.empty()) json.set("source", credential.source);
     request.headers.replace(credential.challenge.field,
                             "Payment " + to_base64url(as_bytes(json.canonical())));
@@ -147,9 +152,9 @@ class Mpp : public Protocol {
     auto json = decode(*field, kMaxRequest);
     if (!json) return Error{json.error()}.within("the receipt");
     Receipt receipt;
-    for (const auto& [name, into] : {std::pair{"method", &receipt.method},
-                                     std::pair{"reference", &receipt.reference},
-                                     std::pair{"timestamp", &receipt.timestamp}}) {
+    for (const auto& [name, into] :
+         {std::pair{"method", &receipt.method}, std::pair{"reference", &receipt.reference},
+          std::pair{"timestamp", &receipt.timestamp}}) {
       auto value = json->string_at(name);
       if (!value) return std::move(value).error().within("the receipt");
       *into = std::move(*value);
@@ -165,6 +170,8 @@ class Mpp : public Protocol {
 
 }  // namespace
 
-std::unique_ptr<Protocol> make_mpp() { return std::make_unique<Mpp>(); }
+std::unique_ptr<Protocol> make_mpp() {
+  return std::make_unique<Mpp>();
+}
 
 }  // namespace paycurl

@@ -12,7 +12,8 @@ class Folder {
  public:
   Folder() {
     // In memory where that is possible: thousands of durable commits are tested elsewhere.
-    std::string name = std::filesystem::exists("/dev/shm") ? "/dev/shm/paycurl-test-XXXXXX" : "/tmp/paycurl-test-XXXXXX";
+    std::string name = std::filesystem::exists("/dev/shm") ? "/dev/shm/paycurl-test-XXXXXX"
+                                                           : "/tmp/paycurl-test-XXXXXX";
     REQUIRE(::mkdtemp(name.data()) != nullptr);
     path_ = name;
   }

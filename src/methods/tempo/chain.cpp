@@ -24,7 +24,9 @@ constexpr std::array<Token, 6> kTokens{{
 
 }  // namespace
 
-std::string network_name(std::uint64_t chain) { return "tempo:" + std::to_string(chain); }
+std::string network_name(std::uint64_t chain) {
+  return "tempo:" + std::to_string(chain);
+}
 
 std::optional<std::uint64_t> chain_of(std::string_view network) {
   constexpr std::string_view kPrefix = "tempo:";

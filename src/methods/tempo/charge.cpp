@@ -11,13 +11,16 @@ constexpr std::size_t kMaxSplits = 10;
 constexpr std::uint32_t kTransfer = 0xa9059cbb;
 constexpr std::uint32_t kTransferWithMemo = 0x95777d59;
 
-Error bad(const std::string& why) { return {Kind::protocol, "the charge is malformed: " + why}; }
+Error bad(const std::string& why) {
+  return {Kind::protocol, "the charge is malformed: " + why};
+}
 
 Result<Amount> amount_at(const Json& json) {
   const auto text = json.string_at("amount");
   if (!text) return bad(text.error().message);
   const auto amount = Amount::parse(*text);
-  if (!amount) return bad("its amount " + printable(*text, 90) + " is no whole number of base units");
+  if (!amount)
+    return bad("its amount " + printable(*text, 90) + " is no whole number of base units");
   return *amount;
 }
 
@@ -107,7 +110,8 @@ Result<Charge> parse_charge(const Json& request) {
     if (auto read = read_details(*details, charge); !read) return read.error();
   }
   std::optional<Amount> rest = charge.amount;
-  for (const Split& split : charge.splits) rest = rest ? rest->minus(split.amount) : rest;
+  for (const Split& split : charge.splits)
+    rest = rest ? rest->minus(split.amount) : rest;
   if (!rest || (rest->is_zero() && !charge.splits.empty())) {
     return bad("its splits leave nothing to the recipient");
   }
@@ -131,7 +135,8 @@ Call transfer_call(const Address& token, const Transfer& transfer) {
   return {token, call.bytes()};
 }
 
-Memo attribution_memo(std::string_view realm, std::string_view client, std::string_view challenge_id) {
+Memo attribution_memo(std::string_view realm, std::string_view client,
+                      std::string_view challenge_id) {
   constexpr std::size_t kTag = 4, kFingerprint = 10, kBinding = 7;
   Memo memo{};
   auto out = memo.begin();
@@ -153,9 +158,9 @@ Memo attribution_memo(std::string_view realm, std::string_view client, std::stri
 
 Digest proof_digest(std::uint64_t chain, const Address& account, std::string_view challenge_id,
                     std::string_view realm) {
-  const Digest proof =
-      evm::struct_hash("Proof(address account,string challengeId,string realm)",
-                       {evm::word(account), keccak256(as_bytes(challenge_id)), keccak256(as_bytes(realm))});
+  const Digest proof = evm::struct_hash(
+      "Proof(address account,string challengeId,string realm)",
+      {evm::word(account), keccak256(as_bytes(challenge_id)), keccak256(as_bytes(realm))});
   return evm::typed_digest({"MPP", "3", chain, std::nullopt}, proof);
 }
 

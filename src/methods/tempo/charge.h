@@ -32,8 +32,8 @@ struct Charge {
   bool allows_push = true;
 };
 
-/// Reads Challenge::request. Kind::protocol when a member is missing, of another form, or the splits
-/// leave nothing to the recipient.
+/// Reads Challenge::request. Kind::protocol when a member is missing, of another form, or the
+/// splits leave nothing to the recipient.
 Result<Charge> parse_charge(const Json& request);
 
 /// One transfer: what a payee gets, and the memo that goes with it.
@@ -49,12 +49,13 @@ std::vector<Transfer> transfers_of(const Charge& charge, const Memo& memo);
 /// transfer(address,uint256) or transferWithMemo(address,uint256,bytes32) of a TIP-20 token.
 Call transfer_call(const Address& token, const Transfer& transfer);
 
-/// The 32 bytes that tie a transfer to a challenge: "mpp" tag, version 1, and the first bytes of the
-/// Keccak-256 of realm, client (none: zeros) and challenge id (mppx Attribution).
-Memo attribution_memo(std::string_view realm, std::string_view client, std::string_view challenge_id);
+/// The 32 bytes that tie a transfer to a challenge: "mpp" tag, version 1, and the first bytes of
+/// the Keccak-256 of realm, client (none: zeros) and challenge id (mppx Attribution).
+Memo attribution_memo(std::string_view realm, std::string_view client,
+                      std::string_view challenge_id);
 
-/// What is signed for a charge of zero: Proof(address account,string challengeId,string realm) in the
-/// domain "MPP" version "3". The draft's version "1" is refused by servers.
+/// What is signed for a charge of zero: Proof(address account,string challengeId,string realm) in
+/// the domain "MPP" version "3". The draft's version "1" is refused by servers.
 Digest proof_digest(std::uint64_t chain, const Address& account, std::string_view challenge_id,
                     std::string_view realm);
 

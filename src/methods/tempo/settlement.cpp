@@ -11,7 +11,8 @@ namespace {
 constexpr std::uint32_t kBalanceOf = 0x70a08231;
 constexpr std::string_view kTransferWithMemoTopic =
     "0x57bc7354aa85aed339e000bccffabbc529466af35f0772c8f8ee1145927de7f0";
-constexpr std::uint64_t kMargin = 5;  // seconds behind validBefore until nobody can be wrong any more
+constexpr std::uint64_t kMargin =
+    5;  // seconds behind validBefore until nobody can be wrong any more
 
 struct ChainHead {
   std::uint64_t number = 0;
@@ -27,7 +28,8 @@ Result<ChainHead> read_block(const Json& block) {
   if (number == nullptr || time == nullptr) return bad;
   const auto read_number = evm::read_quantity64(*number);
   const auto read_time = evm::read_quantity64(*time);
-  const auto read_fee = base_fee == nullptr ? Result<Amount>(Amount()) : evm::read_quantity(*base_fee);
+  const auto read_fee =
+      base_fee == nullptr ? Result<Amount>(Amount()) : evm::read_quantity(*base_fee);
   if (!read_number || !read_time || !read_fee) return bad;
   return ChainHead{*read_number, *read_time, *read_fee};
 }
@@ -36,7 +38,8 @@ evm::RpcCall block_call(const std::string& which) {
   return {"eth_getBlockByNumber", Json::Array{which, false}};
 }
 
-/// A block that is not younger than `time` (Unix seconds), near it: halves the distance to the head.
+/// A block that is not younger than `time` (Unix seconds), near it: halves the distance to the
+/// head.
 Result<std::uint64_t> block_before(evm::Rpc& rpc, const ChainHead& head, std::uint64_t time) {
   std::uint64_t low = 0;
   std::uint64_t high = head.number;
@@ -81,8 +84,9 @@ Result<std::string> find_by_memo(const Row& row, evm::Rpc& rpc, const ChainHead&
 Result<std::optional<bool>> succeeded(const Json& receipt) {
   if (receipt.is_null()) return std::optional<bool>();
   const Json* status = receipt.find("status");
-  const auto read = status == nullptr ? Result<Amount>(Error{Kind::backend, "a receipt without status"})
-                                      : evm::read_quantity(*status);
+  const auto read = status == nullptr
+                        ? Result<Amount>(Error{Kind::backend, "a receipt without status"})
+                        : evm::read_quantity(*status);
   if (!read) return read.error();
   return std::optional(*read == Amount(1));
 }
@@ -105,7 +109,9 @@ std::optional<Error> too_poor(const Row& row, const Json& answer, bool sponsored
   return error;
 }
 
-Settlement open_because(Error why) { return {Settlement::State::open, "", std::move(why)}; }
+Settlement open_because(Error why) {
+  return {Settlement::State::open, "", std::move(why)};
+}
 
 }  // namespace
 
@@ -129,11 +135,13 @@ Settlement look_up(const Row& row, evm::Rpc& rpc, Millis now) {
   const auto rebuild = Rebuild::parse(row);
   if (!rebuild) return open_because(rebuild.error());
   if (rebuild->type == "proof") {
-    return {now >= row.valid_until ? Settlement::State::never : Settlement::State::open, "", std::nullopt};
+    return {now >= row.valid_until ? Settlement::State::never : Settlement::State::open, "",
+            std::nullopt};
   }
   const auto payer = Address::parse(row.payer);
   const auto valid_before = valid_before_of(rebuild->preimage);
-  if (!payer || !valid_before) return open_because({Kind::internal, "the journal's row cannot be read"});
+  if (!payer || !valid_before)
+    return open_because({Kind::internal, "the journal's row cannot be read"});
   const std::string balance = to_0x(evm::Call(kBalanceOf).add(*payer).bytes());
   const Json question = Json::object({{"to", row.paid.asset.token}, {"data", balance}});
   const bool sponsored = !row.reference.has_value();

@@ -18,11 +18,11 @@ namespace paycurl::tempo {
 namespace {
 
 constexpr std::uint64_t kGwei = 1'000'000'000;
-// Above the base fee of every hard fork: 20 gwei at first, at most 12 since TIP-1067. Three transfers to
-// new accounts then reserve less than the default --max-fee of 0.02.
+// Above the base fee of every hard fork: 20 gwei at first, at most 12 since TIP-1067. Three
+// transfers to new accounts then reserve less than the default --max-fee of 0.02.
 constexpr std::uint64_t kMaxFee = 22 * kGwei;
 constexpr std::uint64_t kPriorityFee = 1 * kGwei;
-constexpr std::uint64_t kBaseGas = 80'000;          // signature, fee and one transfer to a known account
+constexpr std::uint64_t kBaseGas = 80'000;  // signature, fee and one transfer to a known account
 constexpr std::uint64_t kGasPerTransfer = 260'000;  // a first transfer to an account (TIP-1000)
 constexpr std::uint64_t kSponsoredGas = 2'000'000;  // the most that sponsors accept
 constexpr std::int64_t kValidity = 25;              // seconds; the chain refuses more than 30
@@ -66,7 +66,9 @@ class Tempo : public Method {
  public:
   Tempo(MethodOptions options, std::vector<std::uint64_t> chains, std::optional<Address> fee_token,
         http::Client& client)
-      : options_(std::move(options)), chains_(std::move(chains)), fee_token_(fee_token),
+      : options_(std::move(options)),
+        chains_(std::move(chains)),
+        fee_token_(fee_token),
         client_(client) {}
 
   std::string_view name() const override { return "tempo"; }
@@ -74,8 +76,9 @@ class Tempo : public Method {
 
   std::optional<Refusal> refusal(const Challenge& challenge) const override {
     const auto terms = read(challenge);
-    if (!terms) return Refusal{terms.error().reason.empty() ? "malformed" : terms.error().reason,
-                               terms.error().message};
+    if (!terms)
+      return Refusal{terms.error().reason.empty() ? "malformed" : terms.error().reason,
+                     terms.error().message};
     if (challenge.expires && *challenge.expires < server_now(challenge) + kLeastValidity * 1000) {
       return Refusal{"expired", "it expires in less than " + std::to_string(kLeastValidity) + " s"};
     }
@@ -92,19 +95,22 @@ class Tempo : public Method {
     return quote;
   }
 
-  Result<Credential> pay(const Challenge& challenge, const Quote& quote, Spender& spender) override {
+  Result<Credential> pay(const Challenge& challenge, const Quote& quote,
+                         Spender& spender) override {
     auto terms = read(challenge);
     if (!terms) return terms.error();
     const auto payer = Address::parse(spender.payer().address);
     if (!payer) return payer.error();
     Spend spend = spend_of(*terms);
-    if (spend.total.amount != quote.spend.total.amount || spend.total.asset != quote.spend.total.asset) {
+    if (spend.total.amount != quote.spend.total.amount ||
+        spend.total.asset != quote.spend.total.asset) {
       return Error{Kind::internal, "the payment is not the one that was quoted"};
     }
     spend.payer = spender.payer().address;
     spend.origin = challenge.url.origin();
     spend.attempt = spender.row().id;
-    if (terms->charge.amount.is_zero()) return prove(challenge, *terms, *payer, std::move(spend), spender);
+    if (terms->charge.amount.is_zero())
+      return prove(challenge, *terms, *payer, std::move(spend), spender);
     return transfer(challenge, *terms, *payer, std::move(spend), spender);
   }
 
@@ -116,7 +122,8 @@ class Tempo : public Method {
     if (!made) return made.error();
     const auto payer = Address::parse(row.payer);
     if (!payer) return payer.error();
-    if (made->type == "hash") return credential(challenge, *terms, row.payer, "hash", *row.reference);
+    if (made->type == "hash")
+      return credential(challenge, *terms, row.payer, "hash", *row.reference);
     const Digest digest = made->type == "proof"
                               ? proof_digest(terms->chain, *payer, challenge.id, challenge.realm)
                               : keccak256(made->preimage);
@@ -165,7 +172,8 @@ class Tempo : public Method {
     const auto url = rpc_url(chain);
     if (!url) return url.error();
     evm::Rpc rpc(client, *url);
-    const auto answer = rpc.ask("tempo_fundAddress", Json::Array{address}, std::chrono::seconds(30));
+    const auto answer =
+        rpc.ask("tempo_fundAddress", Json::Array{address}, std::chrono::seconds(30));
     if (!answer) return answer.error();
     std::vector<std::string> references;
     for (const Json& hash : answer->items() ? *answer->items() : Json::Array{}) {
@@ -176,7 +184,8 @@ class Tempo : public Method {
 
   Result<std::unique_ptr<Session>> session(const Challenge& /*challenge*/, Spender& /*spender*/,
                                            http::Client& /*client*/) override {
-    return Error{Kind::unsupported, "this paycurl does not open Tempo sessions", "", "unknown_intent"};
+    return Error{Kind::unsupported, "this paycurl does not open Tempo sessions", "",
+                 "unknown_intent"};
   }
 
   std::string explorer(const Row& row) const override {
@@ -225,7 +234,8 @@ class Tempo : public Method {
     }
     const auto asset = asset_of(terms.chain, terms.charge.currency, terms.known_asset);
     if (!asset) {
-      return Error{Kind::unsupported, "the token " + terms.charge.currency.checksummed() + " is unknown",
+      return Error{Kind::unsupported,
+                   "the token " + terms.charge.currency.checksummed() + " is unknown",
                    "name it with --token ADDRESS:DECIMALS", "unknown_token"};
     }
     terms.asset = *asset;
@@ -234,22 +244,23 @@ class Tempo : public Method {
       bool known = true;
       const auto fee_asset = asset_of(terms.chain, *fee_token_, known);
       if (!fee_asset) {
-        return Error{Kind::unsupported, "the fee token " + fee_token_->checksummed() + " is unknown",
+        return Error{Kind::unsupported,
+                     "the fee token " + fee_token_->checksummed() + " is unknown",
                      "name it with --token ADDRESS:DECIMALS", "unknown_token"};
       }
       terms.fee_asset = *fee_asset;
     }
     if (terms.charge.amount.is_zero()) return terms;
     terms.push = options_.push.value_or(!terms.charge.allows_pull);
-    const bool allowed = terms.push ? terms.charge.allows_push && !terms.charge.fee_payer
-                                    : terms.charge.allows_pull;
+    const bool allowed =
+        terms.push ? terms.charge.allows_push && !terms.charge.fee_payer : terms.charge.allows_pull;
     if (!allowed) {
-      return Error{Kind::unsupported,
-                   std::string("the server does not take a ") + (terms.push ? "push" : "pull") + " payment",
-                   "leave --push and --pull out", "excluded"};
+      return Error{
+          Kind::unsupported,
+          std::string("the server does not take a ") + (terms.push ? "push" : "pull") + " payment",
+          "leave --push and --pull out", "excluded"};
     }
-    terms.memo = terms.charge.memo.value_or(
-        attribution_memo(challenge.realm, "", challenge.id));
+    terms.memo = terms.charge.memo.value_or(attribution_memo(challenge.realm, "", challenge.id));
     terms.transfers = transfers_of(terms.charge, terms.memo);
     terms.gas = kBaseGas + kGasPerTransfer * terms.transfers.size();
     if (terms.charge.fee_payer) terms.gas = std::min(terms.gas, kSponsoredGas);
@@ -265,23 +276,26 @@ class Tempo : public Method {
       spend.payees.push_back({transfer.to.checksummed(), transfer.amount});
       spend.total.amount = spend.total.amount.plus(transfer.amount).value_or(terms.charge.amount);
     }
-    if (spend.payees.empty()) spend.payees.push_back({terms.charge.recipient.checksummed(), Amount()});
+    if (spend.payees.empty())
+      spend.payees.push_back({terms.charge.recipient.checksummed(), Amount()});
     spend.known_asset = terms.known_asset;
     spend.test_money = terms.chain != kMainnet;
     return spend;
   }
 
-  static Credential credential(const Challenge& challenge, const Terms& terms, const std::string& payer,
-                               const std::string& type, const std::string& value) {
+  static Credential credential(const Challenge& challenge, const Terms& terms,
+                               const std::string& payer, const std::string& type,
+                               const std::string& value) {
     const char* member = type == "hash" ? "hash" : "signature";
-    return {challenge, Json::object({{"type", type}, {member, value}}), source_of(terms.chain, payer)};
+    return {challenge, Json::object({{"type", type}, {member, value}}),
+            source_of(terms.chain, payer)};
   }
 
   Result<Credential> prove(const Challenge& challenge, const Terms& terms, const Address& payer,
                            Spend spend, Spender& spender) const {
     const Millis now = options_.clock();
-    spend.valid_until = challenge.expires ? *challenge.expires - challenge.clock_offset
-                                          : now + kProofValidity;
+    spend.valid_until =
+        challenge.expires ? *challenge.expires - challenge.clock_offset : now + kProofValidity;
     auto permit = spender.allow(spend);
     if (!permit) return permit.error();
     const Digest digest = proof_digest(terms.chain, payer, challenge.id, challenge.realm);
@@ -304,8 +318,8 @@ class Tempo : public Method {
     transaction.nonce_key = expiring_nonce_key();
     transaction.valid_before = now + kValidity;
     if (challenge.expires) {
-      transaction.valid_before = std::min(transaction.valid_before,
-                                          static_cast<std::uint64_t>(*challenge.expires / 1000));
+      transaction.valid_before =
+          std::min(transaction.valid_before, static_cast<std::uint64_t>(*challenge.expires / 1000));
     }
     transaction.valid_after = random_past(now);
     transaction.fee_token = fee_token_.value_or(terms.charge.currency);
@@ -329,8 +343,9 @@ class Tempo : public Method {
       return to_0x(keccak256(signed_bytes));
     };
     const std::string type = terms.push ? "hash" : "transaction";
-    const auto signature = spender.sign(std::move(*permit), keccak256(preimage),
-                                        Rebuild{type, preimage, to_0x(terms.memo)}.to_text(), reference);
+    const auto signature =
+        spender.sign(std::move(*permit), keccak256(preimage),
+                     Rebuild{type, preimage, to_0x(terms.memo)}.to_text(), reference);
     if (!signature) return signature.error();
     if (!terms.push) return credential(challenge, terms, spend.payer, type, to_0x(signed_bytes));
     if (auto sent = broadcast(terms.chain, signed_bytes, *spender.row().reference); !sent) {
@@ -390,15 +405,17 @@ class Tempo : public Method {
                                            : Result<std::uint64_t>((*answers)[0].error());
     if (!answered_by) return answered_by.error();
     if (*answered_by != chain) {
-      return Error{Kind::backend, "the node is on chain " + std::to_string(*answered_by) + ", not on " +
-                                      std::to_string(chain),
+      return Error{Kind::backend,
+                   "the node is on chain " + std::to_string(*answered_by) + ", not on " +
+                       std::to_string(chain),
                    "give a node of that chain with --rpc-url"};
     }
     std::vector<Money> found;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       const auto data_read = (*answers)[i + 1] ? evm::read_data(*(*answers)[i + 1])
                                                : Result<Bytes>((*answers)[i + 1].error());
-      const auto word = data_read ? evm::word_at(*data_read, 0) : Result<evm::Word>(data_read.error());
+      const auto word =
+          data_read ? evm::word_at(*data_read, 0) : Result<evm::Word>(data_read.error());
       if (word) found.push_back({*Amount::from_big_endian(*word), tokens[i]});
     }
     return found;
@@ -429,7 +446,8 @@ Result<std::unique_ptr<Method>> make_method(const MethodOptions& options, http::
   for (const auto& [key, value] : options.own) {
     const auto address = Address::parse(value);
     if (key != "fee-token" || !address) {
-      return Error{Kind::usage, "not an option of a payment method: " + printable(key + "=" + value, 80),
+      return Error{Kind::usage,
+                   "not an option of a payment method: " + printable(key + "=" + value, 80),
                    "tempo knows -M fee-token=0xADDRESS"};
     }
     fee_token = *address;

@@ -27,7 +27,9 @@ Result<Rlp> fields_of(ByteView preimage) {
 }
 
 /// The mark that leaves the fee to whoever signs field 11 later: the byte 00.
-Rlp sponsor_mark() { return Rlp::bytes(Bytes{0x00}); }
+Rlp sponsor_mark() {
+  return Rlp::bytes(Bytes{0x00});
+}
 
 }  // namespace
 
@@ -44,19 +46,15 @@ Bytes signing_preimage(const Transaction& transaction) {
         Rlp::list({Rlp::address(call.to), Rlp::integer(call.value), Rlp::bytes(call.input)}));
   }
   const bool names_fee_token = transaction.fee_token && !transaction.sponsored;
-  return typed(kType, Rlp::list({Rlp::integer(transaction.chain),
-                                 Rlp::integer(transaction.priority_fee),
-                                 Rlp::integer(transaction.max_fee),
-                                 Rlp::integer(transaction.gas),
-                                 std::move(calls),
-                                 transaction.access_list,
-                                 Rlp::integer(transaction.nonce_key),
-                                 Rlp::integer(transaction.nonce),
-                                 Rlp::integer(transaction.valid_before),
-                                 Rlp::integer(transaction.valid_after),
-                                 names_fee_token ? Rlp::address(*transaction.fee_token) : Rlp::bytes({}),
-                                 transaction.sponsored ? sponsor_mark() : Rlp::bytes({}),
-                                 Rlp::list()}));
+  return typed(
+      kType,
+      Rlp::list({Rlp::integer(transaction.chain), Rlp::integer(transaction.priority_fee),
+                 Rlp::integer(transaction.max_fee), Rlp::integer(transaction.gas), std::move(calls),
+                 transaction.access_list, Rlp::integer(transaction.nonce_key),
+                 Rlp::integer(transaction.nonce), Rlp::integer(transaction.valid_before),
+                 Rlp::integer(transaction.valid_after),
+                 names_fee_token ? Rlp::address(*transaction.fee_token) : Rlp::bytes({}),
+                 transaction.sponsored ? sponsor_mark() : Rlp::bytes({}), Rlp::list()}));
 }
 
 Result<Bytes> complete(ByteView preimage, const Address& sender, const Signature& signature) {
@@ -73,7 +71,8 @@ Result<std::uint64_t> valid_before_of(ByteView preimage) {
   const auto fields = fields_of(preimage);
   if (!fields) return fields.error();
   std::uint64_t seconds = 0;
-  for (const std::uint8_t byte : fields->items()[kValidBefore].content()) seconds = seconds << 8 | byte;
+  for (const std::uint8_t byte : fields->items()[kValidBefore].content())
+    seconds = seconds << 8 | byte;
   return seconds;
 }
 

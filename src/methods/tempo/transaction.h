@@ -1,7 +1,9 @@
 // Tempo transactions, EIP-2718 type 0x76.
 //
-//   0x76 || rlp([chainId, maxPriorityFeePerGas, maxFeePerGas, gas, calls, accessList, nonceKey, nonce,
-//                validBefore, validAfter, feeToken, feePayerSignature, aaAuthorizationList, signature])
+//   0x76 || rlp([chainId, maxPriorityFeePerGas, maxFeePerGas, gas, calls, accessList, nonceKey,
+//   nonce,
+//                validBefore, validAfter, feeToken, feePayerSignature, aaAuthorizationList,
+//                signature])
 //
 // Ours have an expiring nonce (TIP-1009): nonceKey 2^256-1, nonce 0 and a validBefore at most 30 s
 // away, after which the transaction can never be mined.

@@ -1,6 +1,5 @@
 // The vocabulary: amounts, bytes, JSON, text, time, secrets.
 #include <doctest/doctest.h>
-
 #include <unistd.h>
 
 #include "src/base/clock.h"
@@ -25,8 +24,9 @@ TEST_CASE("an amount is read only in its one spelling") {
       "115792089237316195423570985008687907853269984665640564039457584007913129639936";
   for (const std::string& text :
        {std::string(), std::string("00"), std::string("010000"), std::string("0x2710"),
-        std::string("1e3"), std::string("-1"), std::string("+1"), std::string(" 1"), std::string("1 "),
-        std::string("1.0"), std::string("1_000"), std::string("１"), too_large, std::string(80, '9')}) {
+        std::string("1e3"), std::string("-1"), std::string("+1"), std::string(" 1"),
+        std::string("1 "), std::string("1.0"), std::string("1_000"), std::string("１"), too_large,
+        std::string(80, '9')}) {
     CAPTURE(text);
     CHECK_FALSE(Amount::parse(text).has_value());
   }
@@ -53,14 +53,17 @@ TEST_CASE("whole tokens and base units") {
     const char* text;
     int decimals;
     const char* base;
-  } kCases[] = {{"0.01", 6, "10000"}, {"1", 6, "1000000"},  {"0", 6, "0"},       {"0.000001", 6, "1"},
-                {"1.50", 6, "1500000"}, {"123", 0, "123"}, {"0.0", 2, "0"}, {"1000000.5", 18, "1000000500000000000000000"}};
+  } kCases[] = {{"0.01", 6, "10000"},   {"1", 6, "1000000"},
+                {"0", 6, "0"},          {"0.000001", 6, "1"},
+                {"1.50", 6, "1500000"}, {"123", 0, "123"},
+                {"0.0", 2, "0"},        {"1000000.5", 18, "1000000500000000000000000"}};
   for (const auto& [text, decimals, base] : kCases) {
     CAPTURE(text);
     REQUIRE(parse_units(text, decimals).has_value());
     CHECK(parse_units(text, decimals)->decimal() == base);
   }
-  for (const char* text : {"", ".", "1.", ".5", "0.0000001", "1e2", "-1", "01", "1,5", "0x1", "1.2.3"}) {
+  for (const char* text :
+       {"", ".", "1.", ".5", "0.0000001", "1e2", "-1", "01", "1,5", "0x1", "1.2.3"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_units(text, 6).has_value());
   }
@@ -78,7 +81,8 @@ TEST_CASE("base64url has one text for one meaning") {
   CHECK(as_text(*from_base64url("Zg==")) == "f");
   CHECK(as_text(*from_base64("Zm8=")) == "fo");
   CHECK(from_base64url("")->empty());
-  for (const char* text : {"Zg=", "Z", "Zh", "Zm9=", "Zg===", "Z g", "Zg\n", "_-+/", "a+b=", "====", "Zg=Zg", "é"}) {
+  for (const char* text :
+       {"Zg=", "Z", "Zh", "Zm9=", "Zg===", "Z g", "Zg\n", "_-+/", "a+b=", "====", "Zg=Zg", "é"}) {
     CAPTURE(text);
     CHECK_FALSE(from_base64url(text).has_value());
   }
@@ -86,7 +90,8 @@ TEST_CASE("base64url has one text for one meaning") {
   std::uint32_t seed = 1;
   for (std::size_t size = 0; size < 70; ++size) {
     Bytes bytes(size);
-    for (auto& byte : bytes) byte = static_cast<std::uint8_t>(seed = seed * 1664525 + 1013904223) ^ 0x5a;
+    for (auto& byte : bytes)
+      byte = static_cast<std::uint8_t>(seed = seed * 1664525 + 1013904223) ^ 0x5a;
     CHECK(*from_base64url(to_base64url(bytes)) == bytes);
     CHECK(*from_base64(to_base64(bytes)) == bytes);
   }
@@ -104,8 +109,8 @@ TEST_CASE("JSON that two readers could read differently is refused") {
   CHECK(Json::parse(R"({"a":1,"a":2})").error().message == "a key stands twice in one object");
   CHECK(Json::parse(R"({"a":1,"\u0061":2})").error().message == "a key stands twice in one object");
   for (const char* text :
-       {"", "{", "{}x", "{'a':1}", "[1,]", "\"\\ud800\"", "\"\xff\"", "nul", "01", "+1", ".5", "1e999",
-        "\"\t\"", "/* */{}", "NaN", "\xef\xbb\xbf{}x"}) {
+       {"", "{", "{}x", "{'a':1}", "[1,]", "\"\\ud800\"", "\"\xff\"", "nul", "01", "+1", ".5",
+        "1e999", "\"\t\"", "/* */{}", "NaN", "\xef\xbb\xbf{}x"}) {
     CAPTURE(text);
     CHECK_FALSE(Json::parse(text).has_value());
   }
@@ -114,7 +119,8 @@ TEST_CASE("JSON that two readers could read differently is refused") {
   CHECK_FALSE(Json::parse(std::string(5000, '[')).has_value());
   CHECK_FALSE(Json::parse("\"" + std::string(70000, 'a') + "\"").has_value());
   std::string many = "{";
-  for (int i = 0; i < 5000; ++i) many += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\":0";
+  for (int i = 0; i < 5000; ++i)
+    many += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\":0";
   CHECK(Json::parse(many + "}", 1 << 20).error().message == "too many members in one object");
 }
 
@@ -136,23 +142,29 @@ TEST_CASE("canonical JSON: RFC 8785") {
     CAPTURE(canonical);
     CHECK(test::at(c, "json").canonical() == canonical);
     CHECK(to_base64url(as_bytes(canonical)) == test::text(c, "encoded"));
-    CHECK(Json::parse(as_text(*from_base64url(test::text(c, "encoded"))))->canonical() == canonical);
+    CHECK(Json::parse(as_text(*from_base64url(test::text(c, "encoded"))))->canonical() ==
+          canonical);
   }
 }
 
 TEST_CASE("JSON that we write is valid whatever went in") {
-  const Json json = Json::object({{"a\n", "\xff\x01\"\\"}, {"n", 1.5}, {"i", INT64_C(9007199254740993)}});
-  CHECK(json.dump() == "{\"a\\n\":\"\xef\xbf\xbd\\u0001\\\"\\\\\",\"n\":1.5,\"i\":9007199254740993}");
+  const Json json =
+      Json::object({{"a\n", "\xff\x01\"\\"}, {"n", 1.5}, {"i", INT64_C(9007199254740993)}});
+  CHECK(json.dump() ==
+        "{\"a\\n\":\"\xef\xbf\xbd\\u0001\\\"\\\\\",\"n\":1.5,\"i\":9007199254740993}");
   CHECK(Json::parse(json.dump()).has_value());
 }
 
 TEST_CASE("text from outside cannot move the cursor or hide") {
   CHECK(printable("price\x1b[2K") == "price\\u{1b}[2K");
   CHECK(printable("a\nb\tc\r") == "a\\u{a}b\\u{9}c\\u{d}");
-  CHECK(printable("\xe2\x80\xae" "abc") == "\\u{202e}abc");       // right-to-left override
-  CHECK(printable("a\xe2\x80\x8b" "b") == "a\\u{200b}b");           // zero width space
-  CHECK(printable("\xc2\x9b" "31m") == "\\u{9b}31m");               // C1 control sequence introducer
-  CHECK(printable("\xf3\xa0\x81\x81") == "\\u{e0041}");           // tag letter
+  CHECK(printable("\xe2\x80\xae"
+                  "abc") == "\\u{202e}abc");  // right-to-left override
+  CHECK(printable("a\xe2\x80\x8b"
+                  "b") == "a\\u{200b}b");  // zero width space
+  CHECK(printable("\xc2\x9b"
+                  "31m") == "\\u{9b}31m");               // C1 control sequence introducer
+  CHECK(printable("\xf3\xa0\x81\x81") == "\\u{e0041}");  // tag letter
   CHECK(printable("\xff\xc0\x80") == "\\x{ff}\\x{c0}\\x{80}");
   CHECK(printable("grün ✓ 😀") == "grün ✓ 😀");
   CHECK(printable(std::string(300, 'x')).size() == 200 + 3);
@@ -167,9 +179,10 @@ TEST_CASE("RFC 3339") {
   CHECK(format_rfc3339(*parse_rfc3339("2028-02-29T23:59:59.007Z")) == "2028-02-29T23:59:59.007Z");
   CHECK(format_rfc3339(1000) == "1970-01-01T00:00:01Z");
   for (const char* text :
-       {"tomorrow", "2026-11-20", "2026-11-20T12:00:00", "2026-13-01T00:00:00Z", "2026-02-29T00:00:00Z",
-        "2026-11-20T24:00:00Z", "2026-11-20T12:60:00Z", "2026-11-20T12:00:00.Z", "2026-11-20T12:00:00+2:00",
-        "2026-11-20 12:00:00Z", "2026-11-20T12:00:00Zx", "-026-11-20T12:00:00Z"}) {
+       {"tomorrow", "2026-11-20", "2026-11-20T12:00:00", "2026-13-01T00:00:00Z",
+        "2026-02-29T00:00:00Z", "2026-11-20T24:00:00Z", "2026-11-20T12:60:00Z",
+        "2026-11-20T12:00:00.Z", "2026-11-20T12:00:00+2:00", "2026-11-20 12:00:00Z",
+        "2026-11-20T12:00:00Zx", "-026-11-20T12:00:00Z"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_rfc3339(text).has_value());
   }

@@ -10,8 +10,9 @@ namespace {
 
 TEST_CASE("credentials and cookies are never shown") {
   const std::string token = "eyJjaGFsbGVuZ2UiOnsiaWQiOiJ4In19";
-  for (const char* line : {"Authorization: Payment ", "authorization:Payment ", "Payment-Authorization: Payment ",
-                           "X-Any: Payment ", "Authorization: Bearer ", "Proxy-Authorization: Basic "}) {
+  for (const char* line :
+       {"Authorization: Payment ", "authorization:Payment ", "Payment-Authorization: Payment ",
+        "X-Any: Payment ", "Authorization: Bearer ", "Proxy-Authorization: Basic "}) {
     const std::string shown = redacted('>', line + token);
     CAPTURE(shown);
     CHECK(shown.find(token) == std::string::npos);
@@ -20,7 +21,8 @@ TEST_CASE("credentials and cookies are never shown") {
   CHECK(redacted('>', "Cookie: session=" + token).find(token) == std::string::npos);
   CHECK(redacted('<', "Set-Cookie: session=" + token).find(token) == std::string::npos);
   CHECK(redacted('>', "Authorization: " + token).find(token) == std::string::npos);
-  CHECK(redacted('<', "WWW-Authenticate: Payment id=\"x\"") == "WWW-Authenticate: Payment id=\"x\"");
+  CHECK(redacted('<', "WWW-Authenticate: Payment id=\"x\"") ==
+        "WWW-Authenticate: Payment id=\"x\"");
   CHECK(redacted('>', "Accept: */*") == "Accept: */*");
   CHECK(redacted('<', "X: \x1b[2J") == "X: \\u{1b}[2J");
   CHECK(redacted('>', "GET / HTTP/1.1") == "GET / HTTP/1.1");
@@ -42,8 +44,8 @@ TEST_CASE("-w") {
   outcome.head = head;
   std::string unknown;
   const WriteOutFacts facts{outcome, "http://h/", "GET", "", 2, {}};
-  CHECK(write_out("%{http_code} %{response_code}\\n%%%{method} %header{x-a} %{urlnum}", facts, unknown) ==
-        "404 404\n%GET v 2");
+  CHECK(write_out("%{http_code} %{response_code}\\n%%%{method} %header{x-a} %{urlnum}", facts,
+                  unknown) == "404 404\n%GET v 2");
   CHECK(write_out("%{payment_status}|%{payment_id}|%{payment_amount}", facts, unknown) == "none||");
   CHECK(write_out("%{exitcode}%{errormsg}", facts, unknown) == "0");
   CHECK(unknown.empty());

@@ -23,7 +23,8 @@ TEST_CASE("keccak256 and sha256") {
     CHECK(to_0x(keccak256(input)) == test::text(c, "keccak256"));
     CHECK(to_0x(sha256(input)) == test::text(c, "sha256"));
     Sha256 pieces;
-    for (const std::uint8_t& byte : input) pieces.update({&byte, 1});
+    for (const std::uint8_t& byte : input)
+      pieces.update({&byte, 1});
     CHECK(pieces.finish() == sha256(input));
   }
 }
@@ -35,9 +36,10 @@ TEST_CASE("addresses and their checksums") {
   }
   // Servers send checksums that are wrong; the address is what counts.
   CHECK(Address::parse("0x5AAeb6053f3e94c9b9a09f33669435e7ef1beaed").has_value());
-  for (const char* text : {"", "0x", "5aaeb6053f3e94c9b9a09f33669435e7ef1beaed",
-                           "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beae", "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaezz",
-                           "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed00"}) {
+  for (const char* text :
+       {"", "0x", "5aaeb6053f3e94c9b9a09f33669435e7ef1beaed",
+        "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beae", "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaezz",
+        "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed00"}) {
     CAPTURE(text);
     CHECK_FALSE(Address::parse(text).has_value());
   }
@@ -64,11 +66,14 @@ TEST_CASE("signatures are deterministic and low") {
 
 TEST_CASE("a private key is read as people store it, and never repeated") {
   const std::string hex = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-  for (const std::string& text : {hex, "0x" + hex, " 0x" + hex + "\n", std::string("0XAC0974BEC39A17E36BA4A6B4D238FF944BACB478CBED5EFCAE784D7BF4F2FF80")}) {
-    CHECK(PrivateKey::parse(text)->address().checksummed() == "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
-  }
   for (const std::string& text :
-       {std::string(), hex.substr(1), hex + "00", std::string(64, '0'), std::string(64, 'f'), std::string(64, 'g')}) {
+       {hex, "0x" + hex, " 0x" + hex + "\n",
+        std::string("0XAC0974BEC39A17E36BA4A6B4D238FF944BACB478CBED5EFCAE784D7BF4F2FF80")}) {
+    CHECK(PrivateKey::parse(text)->address().checksummed() ==
+          "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
+  }
+  for (const std::string& text : {std::string(), hex.substr(1), hex + "00", std::string(64, '0'),
+                                  std::string(64, 'f'), std::string(64, 'g')}) {
     const auto key = PrivateKey::parse(text);
     REQUIRE_FALSE(key.has_value());
     CHECK(key.error().message.find(text.empty() ? "\x01" : text.substr(0, 8)) == std::string::npos);
@@ -131,15 +136,18 @@ TEST_CASE("hostile key files are refused before they cost anything") {
   const auto slow = with("262144", "99999999999");
   REQUIRE(slow.has_value());
   CHECK_FALSE(open_key_file(*slow, password("testpassword")).has_value());
-  CHECK_FALSE(derive_scrypt(password("x"), Bytes{1}, {1 << 24, 8, 1}).has_value());   // 16 GiB
-  CHECK_FALSE(derive_scrypt(password("x"), Bytes{1}, {262144, 1, 8}).has_value());    // breaks RFC 7914
+  CHECK_FALSE(derive_scrypt(password("x"), Bytes{1}, {1 << 24, 8, 1}).has_value());  // 16 GiB
+  CHECK_FALSE(
+      derive_scrypt(password("x"), Bytes{1}, {262144, 1, 8}).has_value());  // breaks RFC 7914
   CHECK_FALSE(derive_scrypt(password("x"), Bytes{1}, {UINT64_MAX, 8, 1}).has_value());
 }
 
 TEST_CASE("names of accounts") {
-  for (const char* name : {"main", "a", "CI-key_2.old"}) CHECK(check_account_name(name).has_value());
-  for (const std::string& name : {std::string(), std::string("-x"), std::string(".x"), std::string("a b"),
-                                  std::string("../x"), std::string(65, 'a'), std::string("ä")}) {
+  for (const char* name : {"main", "a", "CI-key_2.old"})
+    CHECK(check_account_name(name).has_value());
+  for (const std::string& name :
+       {std::string(), std::string("-x"), std::string(".x"), std::string("a b"),
+        std::string("../x"), std::string(65, 'a'), std::string("ä")}) {
     CAPTURE(name);
     CHECK_FALSE(check_account_name(name).has_value());
   }

@@ -12,7 +12,8 @@ namespace {
 Rlp rlp_of(const Json& value) {
   if (const auto* hex = value.string()) return Rlp::bytes(*from_hex(*hex));
   Rlp list = Rlp::list();
-  for (const Json& item : *value.items()) list.items().push_back(rlp_of(item));
+  for (const Json& item : *value.items())
+    list.items().push_back(rlp_of(item));
   return list;
 }
 
@@ -29,13 +30,15 @@ TEST_CASE("RLP as others write it, and back") {
 }
 
 TEST_CASE("RLP that is not in its one form is refused") {
-  for (const char* hex : {"", "8100", "817f", "b800", "b80101", "b90001aa", "c1", "83aabb", "f800", "8080", "c08080",
-                          "bfffffffffffffffff", "ffffffffffffffffff00", "bb00000001aa"}) {
+  for (const char* hex :
+       {"", "8100", "817f", "b800", "b80101", "b90001aa", "c1", "83aabb", "f800", "8080", "c08080",
+        "bfffffffffffffffff", "ffffffffffffffffff00", "bb00000001aa"}) {
     CAPTURE(hex);
     CHECK_FALSE(Rlp::decode(*from_hex(hex)).has_value());
   }
   Rlp nested = Rlp::list();
-  for (int i = 0; i < 20; ++i) nested = Rlp::list({nested});
+  for (int i = 0; i < 20; ++i)
+    nested = Rlp::list({nested});
   CHECK_FALSE(Rlp::decode(nested.encode()).has_value());
 }
 
@@ -45,12 +48,14 @@ TEST_CASE("calldata") {
     const std::string function = test::text(c, "fn");
     const Digest digest = keccak256(as_bytes(function));
     const Bytes selector = test::bytes(c, "selector");
-    const bool is_canonical = function.find_first_of(" D") == std::string::npos && function.find("((") == std::string::npos;
+    const bool is_canonical = function.find_first_of(" D") == std::string::npos &&
+                              function.find("((") == std::string::npos;
     if (is_canonical && function.ends_with(')')) {
       CAPTURE(function);
       CHECK(std::equal(selector.begin(), selector.end(), digest.begin()));
     }
-    Call call(static_cast<std::uint32_t>(selector[0]) << 24 | static_cast<std::uint32_t>(selector[1]) << 16 |
+    Call call(static_cast<std::uint32_t>(selector[0]) << 24 |
+              static_cast<std::uint32_t>(selector[1]) << 16 |
               static_cast<std::uint32_t>(selector[2]) << 8 | selector[3]);
     bool simple = true;
     for (const Json& argument : test::list(c, "args")) {
@@ -78,17 +83,20 @@ TEST_CASE("calldata") {
 
 TEST_CASE("typed data: vouchers of both versions") {
   const Json vectors = test::load("tempo-voucher");
-  for (const auto& [version, type] : {std::pair{"v2", "Voucher(bytes32 channelId,uint96 cumulativeAmount)"},
-                                      std::pair{"v1", "Voucher(bytes32 channelId,uint128 cumulativeAmount)"}}) {
+  for (const auto& [version, type] :
+       {std::pair{"v2", "Voucher(bytes32 channelId,uint96 cumulativeAmount)"},
+        std::pair{"v1", "Voucher(bytes32 channelId,uint128 cumulativeAmount)"}}) {
     for (const Json& c : test::list(vectors, version)) {
       const Json& given = test::at(c, "domain");
       const std::string name = test::text(given, "name");
-      const Domain domain{name, "1", static_cast<std::uint64_t>(*test::at(given, "chainId").integer()),
+      const Domain domain{name, "1",
+                          static_cast<std::uint64_t>(*test::at(given, "chainId").integer()),
                           *Address::parse(test::text(given, "verifyingContract"))};
       CHECK(to_0x(domain_separator(domain)) == test::text(c, "domainSeparator"));
       Word channel{};
       REQUIRE(from_hex(test::text(c, "channelId"), channel).has_value());
-      const Digest voucher = struct_hash(type, {channel, word(*Amount::parse(test::text(c, "cumulativeAmount")))});
+      const Digest voucher =
+          struct_hash(type, {channel, word(*Amount::parse(test::text(c, "cumulativeAmount")))});
       CHECK(to_0x(voucher) == test::text(c, "structHash"));
       const Digest digest = typed_digest(domain, voucher);
       CHECK(to_0x(digest) == test::text(c, "digest"));
@@ -103,7 +111,8 @@ TEST_CASE("a node's numbers") {
   CHECK(*read_quantity64(Json("0x0")) == 0);
   CHECK(quantity(500) == "0x1f4");
   CHECK_FALSE(read_quantity64(Json("0x10000000000000000")).has_value());
-  for (const char* text : {"", "0x", "500", "0xg", "-0x1"}) CHECK_FALSE(read_quantity(Json(text)).has_value());
+  for (const char* text : {"", "0x", "500", "0xg", "-0x1"})
+    CHECK_FALSE(read_quantity(Json(text)).has_value());
   CHECK_FALSE(read_quantity(Json(5)).has_value());
   CHECK_FALSE(word_at(Bytes(31), 0).has_value());
 }

@@ -1,6 +1,5 @@
 // URLs, header fields, bodies, the WWW-Authenticate grammar, forms.
 #include <doctest/doctest.h>
-
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -51,10 +50,13 @@ TEST_CASE("redirect targets") {
 }
 
 TEST_CASE("loopback and private addresses") {
-  for (const char* ip : {"127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"}) CHECK(is_loopback_address(ip));
-  for (const char* ip : {"128.0.0.1", "::2", "10.0.0.1", "", "x"}) CHECK_FALSE(is_loopback_address(ip));
-  for (const char* ip : {"10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.1.1", "100.64.0.1",
-                         "0.0.0.0", "fd00::1", "fe80::1%eth0", "::1", "::", "::ffff:10.0.0.1"}) {
+  for (const char* ip : {"127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"})
+    CHECK(is_loopback_address(ip));
+  for (const char* ip : {"128.0.0.1", "::2", "10.0.0.1", "", "x"})
+    CHECK_FALSE(is_loopback_address(ip));
+  for (const char* ip :
+       {"10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.1.1", "100.64.0.1",
+        "0.0.0.0", "fd00::1", "fe80::1%eth0", "::1", "::", "::ffff:10.0.0.1"}) {
     CAPTURE(ip);
     CHECK(is_private_address(ip));
   }
@@ -104,7 +106,8 @@ TEST_CASE("a pipe becomes a body that can be read again") {
     const std::string sent(size, 'x');
     if (::fork() == 0) {
       std::size_t done = 0;
-      while (done < size) done += static_cast<std::size_t>(::write(ends[1], sent.data() + done, size - done));
+      while (done < size)
+        done += static_cast<std::size_t>(::write(ends[1], sent.data() + done, size - done));
       ::_exit(0);
     }
     ::close(ends[1]);
@@ -119,7 +122,8 @@ std::string shape(std::string_view field) {
   std::string out;
   for (const AuthChallenge& challenge : parse_auth_header(field)) {
     out += challenge.scheme + (challenge.defect.empty() ? "" : "!") + "(" + challenge.token68;
-    for (const auto& [name, value] : challenge.params) out += name + "=" + value + ";";
+    for (const auto& [name, value] : challenge.params)
+      out += name + "=" + value + ";";
     out += ")";
   }
   return out;
@@ -130,7 +134,8 @@ TEST_CASE("WWW-Authenticate: RFC 9110 section 11") {
   CHECK(shape("Basic realm=simple") == "basic(realm=simple;)");
   CHECK(shape("Negotiate YWJj==") == "negotiate(YWJj==)");
   CHECK(shape("Basic, Negotiate, Payment id=\"x\"") == "basic()negotiate()payment(id=x;)");
-  CHECK(shape("Newauth realm=\"apps\", type=1, title=\"Login to \\\"apps\\\"\", Basic realm=\"simple\"") ==
+  CHECK(shape("Newauth realm=\"apps\", type=1, title=\"Login to \\\"apps\\\"\", Basic "
+              "realm=\"simple\"") ==
         "newauth(realm=apps;type=1;title=Login to \"apps\";)basic(realm=simple;)");
   CHECK(shape(" , ,Payment  ID = \"a\" ,realm=b,, ") == "payment(id=a;realm=b;)");
   CHECK(shape("Payment\tid=\"a\"") == "payment(id=a;)");
@@ -165,12 +170,16 @@ TEST_CASE("forms") {
   REQUIRE(form.add("name=va\"lue").has_value());
   REQUIRE(form.add("t=x;type=text/plain").has_value());
   REQUIRE(form.add_string("s=@not;a=file").has_value());
-  const std::string boundary = form.content_type().substr(form.content_type().find("boundary=") + 9);
+  const std::string boundary =
+      form.content_type().substr(form.content_type().find("boundary=") + 9);
   const std::string text = **form.finish().text(10000);
-  CHECK(text == "--" + boundary + "\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nva\"lue\r\n--" + boundary +
-                    "\r\nContent-Disposition: form-data; name=\"t\"\r\nContent-Type: text/plain\r\n\r\nx\r\n--" +
-                    boundary + "\r\nContent-Disposition: form-data; name=\"s\"\r\n\r\n@not;a=file\r\n--" + boundary +
-                    "--\r\n");
+  CHECK(text ==
+        "--" + boundary + "\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nva\"lue\r\n--" +
+            boundary +
+            "\r\nContent-Disposition: form-data; name=\"t\"\r\nContent-Type: "
+            "text/plain\r\n\r\nx\r\n--" +
+            boundary + "\r\nContent-Disposition: form-data; name=\"s\"\r\n\r\n@not;a=file\r\n--" +
+            boundary + "--\r\n");
   CHECK(Multipart().add("nothing").error().kind == Kind::usage);
   CHECK(Multipart().add("a=@/does/not/exist").error().exit_status() == 26);
   CHECK(Multipart().add("a=b;colour=red").error().kind == Kind::usage);

@@ -48,7 +48,8 @@ Transaction transaction_of(const Json& input) {
   transaction.nonce = number(input, "nonce");
   transaction.valid_before = number(input, "validBefore");
   transaction.valid_after = number(input, "validAfter");
-  if (const Json* token = input.find("feeToken")) transaction.fee_token = *Address::parse(*token->string());
+  if (const Json* token = input.find("feeToken"))
+    transaction.fee_token = *Address::parse(*token->string());
   return transaction;
 }
 
@@ -71,7 +72,8 @@ TEST_CASE("transactions: preimage, hash, signature, wire form") {
       const auto wire = complete(preimage, payer->address(), signature);
       REQUIRE(wire.has_value());
       CHECK(to_0x(*wire) == test::text(expected, sponsored ? "clientWire_0x78" : "serialized"));
-      CHECK(to_0x(expiring_nonce_hash(preimage, payer->address())) == test::text(expected, "expiringNonceHash"));
+      CHECK(to_0x(expiring_nonce_hash(preimage, payer->address())) ==
+            test::text(expected, "expiringNonceHash"));
       if (!sponsored) CHECK(to_0x(keccak256(*wire)) == test::text(expected, "txHash"));
       CHECK(*valid_before_of(preimage) == transaction.valid_before);
     }
@@ -92,8 +94,8 @@ TEST_CASE("attribution memos") {
     const Json& input = test::at(c, "input");
     const Json* client = input.find("clientId");
     const std::string client_id = client && client->string() ? *client->string() : "";
-    CHECK(to_0x(attribution_memo(test::text(input, "realm"), client_id, test::text(input, "challengeId"))) ==
-          test::text(c, "memo"));
+    CHECK(to_0x(attribution_memo(test::text(input, "realm"), client_id,
+                                 test::text(input, "challengeId"))) == test::text(c, "memo"));
   }
 }
 
@@ -101,8 +103,9 @@ TEST_CASE("proofs: the typed data of version 3") {
   for (const Json& c : test::list(test::load("tempo-proof"), "cases")) {
     const Json& input = test::at(c, "input");
     const auto key = PrivateKey::parse(test::text(input, "privateKey"));
-    const Digest digest = proof_digest(number(input, "chainId"), key->address(), test::text(input, "challengeId"),
-                                       test::text(input, "realm"));
+    const Digest digest =
+        proof_digest(number(input, "chainId"), key->address(), test::text(input, "challengeId"),
+                     test::text(input, "realm"));
     CHECK(to_0x(digest) == test::text(c, "digest"));
     CHECK(to_0x(key->sign(digest).bytes()) == test::text(c, "signature"));
   }
@@ -110,7 +113,9 @@ TEST_CASE("proofs: the typed data of version 3") {
 
 TEST_CASE("channel ids are words that are hashed") {
   const Json vectors = test::load("tempo-channel-id");
-  const auto append = [](Bytes& out, const evm::Word& word) { out.insert(out.end(), word.begin(), word.end()); };
+  const auto append = [](Bytes& out, const evm::Word& word) {
+    out.insert(out.end(), word.begin(), word.end());
+  };
   const auto salt_of = [](const Json& from, std::string_view key) {
     evm::Word word{};
     REQUIRE(from_hex(test::text(from, key), word).has_value());
@@ -150,11 +155,13 @@ TEST_CASE("the secp256k1 form of signatures") {
 
 Json request(const std::string& more) {
   return *Json::parse(R"({"amount":"10000","currency":"0x20c0000000000000000000000000000000000001",
-    "recipient":"0x70997970C51812dc3A010C7d01b50e0d17dc79C8")" + more + "}");
+    "recipient":"0x70997970C51812dc3A010C7d01b50e0d17dc79C8")" +
+                      more + "}");
 }
 
 TEST_CASE("charges: what is asked for") {
-  const auto charge = parse_charge(request(R"(,"methodDetails":{"chainId":42431,"feePayer":true,"supportedModes":["pull"],
+  const auto charge = parse_charge(
+      request(R"(,"methodDetails":{"chainId":42431,"feePayer":true,"supportedModes":["pull"],
     "memo":"0xabababababababababababababababababababababababababababababababab",
     "splits":[{"amount":"2000","recipient":"0x90F79bf6EB2c4f870365E785982E1f101E93b906"}],"later":[1,2]})"));
   REQUIRE(charge.has_value());
@@ -173,25 +180,39 @@ TEST_CASE("charges: what is asked for") {
 }
 
 TEST_CASE("charges that are malformed") {
-  const std::string split = R"({"amount":"1","recipient":"0x90F79bf6EB2c4f870365E785982E1f101E93b906"})";
+  const std::string split =
+      R"({"amount":"1","recipient":"0x90F79bf6EB2c4f870365E785982E1f101E93b906"})";
   std::string eleven = split;
-  for (int i = 0; i < 10; ++i) eleven += "," + split;
-  for (const std::string& more :
-       {std::string(R"(,"methodDetails":[])"), std::string(R"(,"methodDetails":{"chainId":"42431"})"),
-        std::string(R"(,"methodDetails":{"chainId":-1})"), std::string(R"(,"methodDetails":{"feePayer":"yes"})"),
-        std::string(R"(,"methodDetails":{"memo":"0x12"})"), std::string(R"(,"methodDetails":{"supportedModes":"pull"})"),
-        std::string(R"(,"methodDetails":{"splits":[{"amount":"10000","recipient":"0x90F79bf6EB2c4f870365E785982E1f101E93b906"}]})"),
-        std::string(R"(,"methodDetails":{"splits":[{"amount":"99999","recipient":"0x90F79bf6EB2c4f870365E785982E1f101E93b906"}]})"),
-        std::string(R"(,"methodDetails":{"splits":[{"amount":"0","recipient":"0x90F79bf6EB2c4f870365E785982E1f101E93b906"}]})"),
-        std::string(R"(,"methodDetails":{"splits":[5]})"), R"(,"methodDetails":{"splits":[)" + eleven + "]}"}) {
+  for (int i = 0; i < 10; ++i)
+    eleven += "," + split;
+  for (
+      const std::string& more :
+      {std::string(R"(,"methodDetails":[])"),
+       std::string(R"(,"methodDetails":{"chainId":"42431"})"),
+       std::string(R"(,"methodDetails":{"chainId":-1})"),
+       std::string(R"(,"methodDetails":{"feePayer":"yes"})"),
+       std::string(R"(,"methodDetails":{"memo":"0x12"})"),
+       std::string(R"(,"methodDetails":{"supportedModes":"pull"})"),
+       std::string(
+           R"(,"methodDetails":{"splits":[{"amount":"10000","recipient":"0x90F79bf6EB2c4f870365E785982E1f101E93b906"}]})"),
+       std::string(
+           R"(,"methodDetails":{"splits":[{"amount":"99999","recipient":"0x90F79bf6EB2c4f870365E785982E1f101E93b906"}]})"),
+       std::string(
+           R"(,"methodDetails":{"splits":[{"amount":"0","recipient":"0x90F79bf6EB2c4f870365E785982E1f101E93b906"}]})"),
+       std::string(R"(,"methodDetails":{"splits":[5]})"),
+       R"(,"methodDetails":{"splits":[)" + eleven + "]}"}) {
     CAPTURE(more);
     CHECK_FALSE(parse_charge(request(more)).has_value());
   }
-  for (const char* amount : {"10000", "\"0x2710\"", "\"00010000\"", "\"1e3\"", "\"-1\"", "\" 1\"", "null", "\"\""}) {
+  for (const char* amount :
+       {"10000", "\"0x2710\"", "\"00010000\"", "\"1e3\"", "\"-1\"", "\" 1\"", "null", "\"\""}) {
     CAPTURE(amount);
-    CHECK_FALSE(parse_charge(*Json::parse(std::string(R"({"amount":)") + amount +
-                                          R"(,"currency":"0x20c0000000000000000000000000000000000001","recipient":"0x70997970C51812dc3A010C7d01b50e0d17dc79C8"})"))
-                    .has_value());
+    CHECK_FALSE(
+        parse_charge(
+            *Json::parse(
+                std::string(R"({"amount":)") + amount +
+                R"(,"currency":"0x20c0000000000000000000000000000000000001","recipient":"0x70997970C51812dc3A010C7d01b50e0d17dc79C8"})"))
+            .has_value());
   }
 }
 
@@ -204,7 +225,8 @@ TEST_CASE("known tokens are ours, chain by chain") {
   CHECK_FALSE(known_token(kTestnet, usdc).has_value());
   CHECK(known_token(1337, alpha)->network == "tempo:1337");
   CHECK(*chain_of("tempo:42431") == 42431);
-  for (const char* name : {"tempo:", "tempo:x", "evm:1", "tempo:1x"}) CHECK_FALSE(chain_of(name).has_value());
+  for (const char* name : {"tempo:", "tempo:x", "evm:1", "tempo:1x"})
+    CHECK_FALSE(chain_of(name).has_value());
 }
 
 }  // namespace

@@ -1,22 +1,24 @@
 // The 402 loop against a server and a rail that misbehave on purpose.
 //
-// The world below is small: a server that asks for payment, a "chain" on which a payment settles at most
-// once, and a wire that loses things. Whatever happens, one request is paid at most once for each time
-// that paycurl said it was.
-#include <doctest/doctest.h>
+// The world below is small: a server that asks for payment, a "chain" on which a payment settles at
+// most once, and a wire that loses things. Whatever happens, one request is paid at most once for
+// each time that paycurl said it was.
+#include "src/payment/flow.h"
 
 #include <deque>
 #include <map>
 #include <set>
 
+#include <doctest/doctest.h>
+
 #include "src/base/text.h"
-#include "src/payment/flow.h"
 #include "tests/unit/folder.h"
 
 namespace paycurl {
 namespace {
 
-const Asset kAlpha{"AlphaUSD", 6, "0x20c0000000000000000000000000000000000001", "tempo:42431", true};
+const Asset kAlpha{"AlphaUSD", 6, "0x20c0000000000000000000000000000000000001", "tempo:42431",
+                   true};
 const std::string kPayee = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 
 http::Head head_of(int status) {
@@ -98,7 +100,9 @@ class FakeProtocol : public Protocol {
     challenge.echo = Json::object({{"id", id}});
     return challenge;
   }
-  Result<Challenge> restore(const Json& echo) const override { return challenge(*echo.find("id")->string()); }
+  Result<Challenge> restore(const Json& echo) const override {
+    return challenge(*echo.find("id")->string());
+  }
   Result<> attach(const Credential& credential, http::Request& request) const override {
     request.headers.replace("Authorization", "Payment " + *credential.payload.string());
     return {};
@@ -132,16 +136,17 @@ struct World {
     restart();
   }
 
-  /// Settles a payment unless it did already or is too late. False when the server learns nothing new.
+  /// Settles a payment unless it did already or is too late. False when the server learns nothing
+  /// new.
   bool settle(const std::string& id) {
     return now < ledger.find(id)->valid_until && chain.insert(id).second;
   }
 
   /// A new process: what it signed itself is forgotten, the journal stays.
   void restart() {
-    spender = std::make_unique<Spender>(ledger, limits, Payer{"main", key.address().checksummed()},
-                                        [this] { return PrivateKey::parse(key.hex().text()); },
-                                        [this] { return now; });
+    spender = std::make_unique<Spender>(
+        ledger, limits, Payer{"main", key.address().checksummed()},
+        [this] { return PrivateKey::parse(key.hex().text()); }, [this] { return now; });
   }
 };
 
@@ -160,7 +165,8 @@ class FakeMethod : public Method {
     quote.spend.test_money = true;
     return quote;
   }
-  Result<Credential> pay(const Challenge& challenge, const Quote& quote, Spender& spender) override {
+  Result<Credential> pay(const Challenge& challenge, const Quote& quote,
+                         Spender& spender) override {
     Spend spend = quote.spend;
     spend.payer = spender.payer().address;
     spend.attempt = spender.row().id;
@@ -172,18 +178,22 @@ class FakeMethod : public Method {
     if (!signature) return signature.error();
     return Credential{challenge, id, ""};
   }
-  Result<Credential> rebuild(const Challenge& challenge, const Row& row, Spender& spender) override {
+  Result<Credential> rebuild(const Challenge& challenge, const Row& row,
+                             Spender& spender) override {
     const auto signature = spender.sign_again(row, sha256(as_bytes(row.id)));
     if (!signature) return signature.error();
     return Credential{challenge, row.id, ""};
   }
   Settlement settle(const Row& row, http::Client&) override {
     if (!world_.rail_answers) return {Settlement::State::open, "", Error{Kind::backend, "away"}};
-    if (world_.chain.count(row.id) != 0) return {Settlement::State::settled, "0x" + row.id, std::nullopt};
+    if (world_.chain.count(row.id) != 0)
+      return {Settlement::State::settled, "0x" + row.id, std::nullopt};
     const bool over = world_.now >= row.valid_until;
     return {over ? Settlement::State::never : Settlement::State::open, "", std::nullopt};
   }
-  Result<std::vector<Money>> balances(const std::string&, http::Client&) override { return std::vector<Money>(); }
+  Result<std::vector<Money>> balances(const std::string&, http::Client&) override {
+    return std::vector<Money>();
+  }
   Result<std::vector<std::string>> fund(const std::string&, http::Client&) override {
     return std::vector<std::string>();
   }
@@ -217,7 +227,8 @@ class Ears : public Audience {
   World& world_;
 };
 
-Outcome run(World& world, FlowOptions options = {}, const char* url = "https://api.example.com/x", Ears* ears = nullptr) {
+Outcome run(World& world, FlowOptions options = {}, const char* url = "https://api.example.com/x",
+            Ears* ears = nullptr) {
   FakeMethod method(world);
   Ears own(world);
   FlowParts parts{world.client,
@@ -240,10 +251,15 @@ Outcome run(World& world, FlowOptions options = {}, const char* url = "https://a
 Outcome resume(World& world) {
   FakeMethod method(world);
   Ears ears(world);
-  FlowParts parts{world.client, {&world.protocol}, {&method}, world.limits,
+  FlowParts parts{world.client,
+                  {&world.protocol},
+                  {&method},
+                  world.limits,
                   [&] { return Result<Spender*>(world.spender.get()); },
                   [](const Offer&, const Payer&) { return Result<>(); },
-                  world.folder / "state", ears, [&] { return world.now; }};
+                  world.folder / "state",
+                  ears,
+                  [&] { return world.now; }};
   return Flow(std::move(parts), {}).resume(*world.ledger.find("last"));
 }
 
@@ -273,7 +289,9 @@ Reply honest(World& world, const http::Request& request) {
   return reply;
 }
 
-int status(const Outcome& outcome) { return outcome.error ? outcome.error->exit_status() : 0; }
+int status(const Outcome& outcome) {
+  return outcome.error ? outcome.error->exit_status() : 0;
+}
 
 TEST_CASE("asked, paid, delivered") {
   World world;
@@ -293,7 +311,9 @@ TEST_CASE("asked, paid, delivered") {
 
 TEST_CASE("a free answer opens no wallet") {
   World world;
-  world.client.server = [](const http::Request&) { return Reply{head_of(200), "free", std::nullopt}; };
+  world.client.server = [](const http::Request&) {
+    return Reply{head_of(200), "free", std::nullopt};
+  };
   const Outcome outcome = run(world);
   CHECK(outcome.payment == PaymentStatus::none);
   CHECK(world.shown == "free");
@@ -402,7 +422,8 @@ TEST_CASE("nothing left this machine: not a payment") {
 }
 
 TEST_CASE("a deadline or a signal behind the credential is doubt") {
-  for (const Error& why : {http::transport_error(28, "too slow"), Error{Kind::interrupted, "stopped"}}) {
+  for (const Error& why :
+       {http::transport_error(28, "too slow"), Error{Kind::interrupted, "stopped"}}) {
     World world;
     world.client.server = [&](const http::Request& request) {
       if (credential(request).empty()) return payment_required();
@@ -518,9 +539,14 @@ TEST_CASE("redirects: a credential never leaves the origin that asked for it") {
     };
     FakeMethod method(world);
     Ears ears(world);
-    FlowParts parts{world.client, {&world.protocol}, {&method}, world.limits,
+    FlowParts parts{world.client,
+                    {&world.protocol},
+                    {&method},
+                    world.limits,
                     [&] { return Result<Spender*>(world.spender.get()); },
-                    [](const Offer&, const Payer&) { return Result<>(); }, world.folder / "state", ears,
+                    [](const Offer&, const Payer&) { return Result<>(); },
+                    world.folder / "state",
+                    ears,
                     [&] { return world.now; }};
     http::Request request;
     request.url = *http::parse_url("https://api.example.com/x");
@@ -577,21 +603,28 @@ TEST_CASE("random schedules of loss: nothing is paid twice for one answer") {
       world.client.server = [&](const http::Request& request) {
         const bool paying = !credential(request).empty();
         switch (dice(8)) {
-          case 0: return dropped();                                       // lost on the way there
-          case 1: (void)honest(world, request); return dropped();         // lost on the way back
+          case 0:
+            return dropped();  // lost on the way there
+          case 1:
+            (void)honest(world, request);
+            return dropped();  // lost on the way back
           case 2: {
-            Reply reply = honest(world, request);                         // cut
+            Reply reply = honest(world, request);  // cut
             if (reply.head.status == 200) reply.failure = http::transport_error(18, "cut");
             return reply;
           }
-          case 3: return paying ? payment_required("c9") : honest(world, request);  // refused
+          case 3:
+            return paying ? payment_required("c9") : honest(world, request);  // refused
           case 4: {
             if (!paying) return honest(world, request);
-            if (dice(2) == 0) (void)world.settle(credential(request));    // broadcast, then an error
+            if (dice(2) == 0) (void)world.settle(credential(request));  // broadcast, then an error
             return Reply{head_of(503), "", std::nullopt};
           }
-          case 5: world.now += 26'000; return honest(world, request);     // slow
-          default: return honest(world, request);
+          case 5:
+            world.now += 26'000;
+            return honest(world, request);  // slow
+          default:
+            return honest(world, request);
         }
       };
       const Outcome outcome = run(world);
@@ -609,7 +642,8 @@ TEST_CASE("random schedules of loss: nothing is paid twice for one answer") {
       REQUIRE(unknown <= 1);
       std::size_t rejected_but_settled = 0;
       for (const Row& row : *world.ledger.list({})) {
-        if (row.status == PaymentStatus::rejected && world.chain.count(row.id) != 0) ++rejected_but_settled;
+        if (row.status == PaymentStatus::rejected && world.chain.count(row.id) != 0)
+          ++rejected_but_settled;
       }
       REQUIRE(world.chain.size() <= answered + unknown + rejected_but_settled);
       // Only a server that broadcasts after it refused, with the rail away, can hide a payment.

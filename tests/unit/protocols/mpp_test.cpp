@@ -65,13 +65,15 @@ TEST_CASE("challenges that mppx reads, and those that it refuses") {
         check_same(*challenges[i], (*good->items())[i]);
       }
     } else {
-      for (const auto& challenge : challenges) CHECK_FALSE(challenge.has_value());
+      for (const auto& challenge : challenges)
+        CHECK_FALSE(challenge.has_value());
     }
   }
 }
 
 TEST_CASE("one broken challenge leaves the others usable") {
-  const std::string good = R"(Payment id="a", realm="r", method="tempo", intent="charge", request="e30")";
+  const std::string good =
+      R"(Payment id="a", realm="r", method="tempo", intent="charge", request="e30")";
   const auto challenges = read(good + R"(, Payment id="b", id="b", request="e30", )" + good);
   REQUIRE(challenges.size() == 3);
   CHECK(challenges[0].has_value());
@@ -81,7 +83,8 @@ TEST_CASE("one broken challenge leaves the others usable") {
 
 TEST_CASE("limits: number, size, depth, duplicates") {
   const auto with = [](const std::string& request) {
-    return read(R"(Payment id="a", realm="r", method="tempo", intent="charge", request=")" + request + "\"");
+    return read(R"(Payment id="a", realm="r", method="tempo", intent="charge", request=")" +
+                request + "\"");
   };
   const auto encoded = [](const std::string& json) { return to_base64url(as_bytes(json)); };
   CHECK_FALSE(with(encoded(R"({"amount":"1","amount":"5000000"})"))[0].has_value());
@@ -89,20 +92,24 @@ TEST_CASE("limits: number, size, depth, duplicates") {
   CHECK_FALSE(with(std::string(16 * 1024 + 4, 'A'))[0].has_value());
   CHECK_FALSE(with("e30+/")[0].has_value());
   std::string deep;
-  for (int i = 0; i < 4000; ++i) deep += "{\"a\":";
+  for (int i = 0; i < 4000; ++i)
+    deep += "{\"a\":";
   CHECK_FALSE(with(encoded(deep))[0].has_value());
   std::string many;
-  for (int i = 0; i < 100; ++i) many += R"(Payment id="a", realm="r", method="tempo", intent="charge", request="e30", )";
+  for (int i = 0; i < 100; ++i)
+    many += R"(Payment id="a", realm="r", method="tempo", intent="charge", request="e30", )";
   CHECK(read(many).size() == 64);
 }
 
 TEST_CASE("the field for the credential cannot be one that frames the message") {
   const auto field = [](const std::string& name) {
-    return read(R"(Payment id="a", realm="r", method="tempo", intent="charge", request="e30", header=")" + name + "\"");
+    return read(
+        R"(Payment id="a", realm="r", method="tempo", intent="charge", request="e30", header=")" +
+        name + "\"");
   };
   CHECK(field("Payment-Authorization")[0]->field == "Payment-Authorization");
-  for (const char* name : {"Host", "content-length", "Transfer-Encoding", "Proxy-Authorization", "Connection", "a b", "",
-                           "X:", "Upgrade"}) {
+  for (const char* name : {"Host", "content-length", "Transfer-Encoding", "Proxy-Authorization",
+                           "Connection", "a b", "", "X:", "Upgrade"}) {
     CAPTURE(name);
     CHECK_FALSE(field(name)[0].has_value());
   }
@@ -118,7 +125,8 @@ TEST_CASE("credentials: the same JSON as mppx's") {
     http::Request request;
     request.url = challenge->url = *http::parse_url("https://api.example.com/x");
     const Json* source = expected.find("source");
-    const Credential credential{*challenge, test::at(expected, "payload"), source ? *source->string() : ""};
+    const Credential credential{*challenge, test::at(expected, "payload"),
+                                source ? *source->string() : ""};
     REQUIRE(make_mpp()->attach(credential, request).has_value());
     const std::string* field = request.headers.find(challenge->field);
     REQUIRE(field != nullptr);
@@ -127,9 +135,11 @@ TEST_CASE("credentials: the same JSON as mppx's") {
 }
 
 TEST_CASE("a credential goes to the origin that asked for it") {
-  auto challenge = read(R"(Payment id="a", realm="r", method="tempo", intent="charge", request="e30")")[0];
+  auto challenge =
+      read(R"(Payment id="a", realm="r", method="tempo", intent="charge", request="e30")")[0];
   http::Request request;
-  for (const char* url : {"http://api.example.com/x", "https://api.example.com:444/x", "https://evil.example/x"}) {
+  for (const char* url :
+       {"http://api.example.com/x", "https://api.example.com:444/x", "https://evil.example/x"}) {
     request.url = *http::parse_url(url);
     CHECK_FALSE(make_mpp()->attach({*challenge, Json::object(), ""}, request).has_value());
   }
@@ -153,7 +163,9 @@ TEST_CASE("receipts") {
     const bool accepted = test::at(c, "generic").find("ok") != nullptr;
     CHECK(receipt(test::text(c, "header")).has_value() == accepted);
   }
-  const std::string padded = "eyJtZXRob2QiOiJ0ZW1wbyIsInN0YXR1cyI6InN1Y2Nlc3MiLCJ0aW1lc3RhbXAiOiIyMDI2LTExLTIwVDExOjU5OjMxWiIsInJlZmVyZW5jZSI6Im9uZSJ9";
+  const std::string padded =
+      "eyJtZXRob2QiOiJ0ZW1wbyIsInN0YXR1cyI6InN1Y2Nlc3MiLCJ0aW1lc3RhbXAiOiIyMDI2LTExLTIwVDExOjU5OjMx"
+      "WiIsInJlZmVyZW5jZSI6Im9uZSJ9";
   CHECK(receipt(padded + std::string((4 - padded.size() % 4) % 4, '=')).has_value());
   CHECK_FALSE(make_mpp()->receipt({})->has_value());
 }

@@ -1,8 +1,7 @@
 // Limits, journal, the door to money, the spool: what decides and remembers.
-#include <doctest/doctest.h>
-
 #include <fstream>
 
+#include <doctest/doctest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,7 +14,8 @@
 namespace paycurl {
 namespace {
 
-const Asset kAlpha{"AlphaUSD", 6, "0x20c0000000000000000000000000000000000001", "tempo:42431", true};
+const Asset kAlpha{"AlphaUSD", 6, "0x20c0000000000000000000000000000000000001", "tempo:42431",
+                   true};
 const Asset kPath{"pathUSD", 6, "0x20c0000000000000000000000000000000000000", "tempo:42431", true};
 const Asset kUsdc{"USDC.e", 6, "0x20c000000000000000000000b9537d11c60e8b50", "tempo:4217", true};
 const Asset kNamed{"FAKE", 18, "0x20c00000000000000000000000000000000000ff", "tempo:42431", false};
@@ -55,7 +55,8 @@ TEST_CASE("the default limit is one dollar, to the base unit") {
   CHECK(refusal(spend_of(kAlpha, 1'000'000), {}).empty());
   CHECK(refusal(spend_of(kAlpha, 1'000'001), {}) == "max_spend");
   CHECK(refusal(spend_of(kAlpha, 0), {}).empty());
-  const Amount max = *Amount::parse("115792089237316195423570985008687907853269984665640564039457584007913129639935");
+  const Amount max = *Amount::parse(
+      "115792089237316195423570985008687907853269984665640564039457584007913129639935");
   CHECK(refusal(spend_of(kAlpha, max), {}) == "max_spend");
   CHECK(refusal(spend_of(kAlpha, *max.minus(1)), limits({"1000000"})) == "max_spend");
 }
@@ -110,8 +111,8 @@ TEST_CASE("the network fee has its own limit") {
 }
 
 TEST_CASE("payees that would burn or return the money") {
-  for (const std::string& payee : {std::string("0x0000000000000000000000000000000000000000"), kPayer,
-                                   lower(kPayer), kAlpha.token}) {
+  for (const std::string& payee : {std::string("0x0000000000000000000000000000000000000000"),
+                                   kPayer, lower(kPayer), kAlpha.token}) {
     Spend spend = spend_of(kAlpha, 10);
     spend.payees[0].address = payee;
     CHECK(refusal(spend, {}) == "recipient");
@@ -125,7 +126,8 @@ TEST_CASE("payees that would burn or return the money") {
 }
 
 TEST_CASE("expectations") {
-  const auto with = [](const std::string& amount, const std::string& recipient, const std::string& currency) {
+  const auto with = [](const std::string& amount, const std::string& recipient,
+                       const std::string& currency) {
     Limits limits;
     if (!amount.empty()) REQUIRE(parse_expected_amount(amount, limits.expected).has_value());
     if (!recipient.empty()) limits.expected.recipient = recipient;
@@ -152,7 +154,8 @@ TEST_CASE("limits as people write them") {
   CHECK(parse_limit("0.05")->unit == "usd");
   CHECK(parse_limit("1000sat")->unit == "sat");
   CHECK(parse_limit("5:0xabc")->unit == "0xabc");
-  for (const char* text : {"", "x", "-1", "1.5sat", "sat", "5:", ":x", "5:usd", "1e9", "0x10", "5 "}) {
+  for (const char* text :
+       {"", "x", "-1", "1.5sat", "sat", "5:", ":x", "5:usd", "1e9", "0x10", "5 "}) {
     CAPTURE(text);
     CHECK_FALSE(parse_limit(text).has_value());
   }
@@ -247,7 +250,8 @@ TEST_CASE("a payment in flight is nobody else's, a dead one is in doubt") {
   if (child == 0) {
     Database database = std::move(**Database::open(j.folder / "state", false));
     Ledger ledger(database, j.folder / "state", [&] { return j.now; });
-    const bool fine = ledger.intend(row, kAnything) && ledger.sign(row.seq, "d", "{}", std::nullopt);
+    const bool fine =
+        ledger.intend(row, kAnything) && ledger.sign(row.seq, "d", "{}", std::nullopt);
     ::kill(::getpid(), fine ? SIGSTOP : SIGKILL);
     ::_exit(0);
   }
@@ -388,10 +392,13 @@ TEST_CASE("the door: no signature without limits, row and the right digest") {
   const std::string address = key.address().checksummed();
   const Limits limits;
   int opened = 0;
-  Spender spender(j.ledger, limits, {"main", address}, [&]() -> Result<PrivateKey> {
-    ++opened;
-    return PrivateKey::parse(key.hex().text());
-  }, [&] { return j.now; });
+  Spender spender(
+      j.ledger, limits, {"main", address},
+      [&]() -> Result<PrivateKey> {
+        ++opened;
+        return PrivateKey::parse(key.hex().text());
+      },
+      [&] { return j.now; });
   Row row = row_of("01a");
   row.payer = address;
   spender.begin(row);
@@ -433,8 +440,9 @@ TEST_CASE("an offer that expired while we waited is not signed") {
   const Limits limits;
   Row row = row_of("01a");
   row.payer = key.address().checksummed();
-  Spender spender(j.ledger, limits, {"main", row.payer}, [&] { return PrivateKey::parse(key.hex().text()); },
-                  [&] { return j.now; });
+  Spender spender(
+      j.ledger, limits, {"main", row.payer}, [&] { return PrivateKey::parse(key.hex().text()); },
+      [&] { return j.now; });
   spender.begin(row);
   Spend spend = spend_of(kAlpha, 1);
   spend.payer = row.payer;
@@ -450,8 +458,9 @@ TEST_CASE("an offer that expired while we waited is not signed") {
 TEST_CASE("another key than the payer's is refused") {
   Journal j;
   const Limits limits;
-  Spender spender(j.ledger, limits, {"main", kPayer}, [] { return Result<PrivateKey>(PrivateKey::generate()); },
-                  [&] { return j.now; });
+  Spender spender(
+      j.ledger, limits, {"main", kPayer}, [] { return Result<PrivateKey>(PrivateKey::generate()); },
+      [&] { return j.now; });
   CHECK(spender.unlock().error().reason == "ambiguous");
 }
 
@@ -469,16 +478,23 @@ TEST_CASE("bodies are kept, up to a size and an age") {
   CHECK(::read(*fd, text, sizeof text) == 5);
   CHECK(std::string(text) == "hello");
   ::close(*fd);
-  { auto dropped = std::move(*Spool::create(state, "01b")); dropped.write("x"); }
+  {
+    auto dropped = std::move(*Spool::create(state, "01b"));
+    dropped.write("x");
+  }
   CHECK(Spool::open(state, "01b").error().kind == Kind::usage);
   {
     auto large = std::move(*Spool::create(state, "01c"));
     const std::string megabyte(1 << 20, 'x');
-    for (int i = 0; i < 17; ++i) large.write(megabyte);
+    for (int i = 0; i < 17; ++i)
+      large.write(megabyte);
     CHECK_FALSE(large.keep(system_now()).has_value());
   }
   CHECK_FALSE(Spool::open(state, "01c").has_value());
-  { auto late = std::move(*Spool::create(state, "01d")); CHECK(late.keep(system_now() + 25 * 3600 * 1000) == 0); }
+  {
+    auto late = std::move(*Spool::create(state, "01d"));
+    CHECK(late.keep(system_now() + 25 * 3600 * 1000) == 0);
+  }
   CHECK_FALSE(Spool::open(state, "01a").has_value());
 }
 
