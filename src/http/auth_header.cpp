@@ -13,6 +13,8 @@ bool is_token_char(char c) {
          std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 }
 
+bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }
+
 bool is_token68_char(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
          std::string_view("-._~+/").find(c) != std::string_view::npos;
@@ -133,23 +135,22 @@ class Parser {
     current.params.emplace_back(lower(name), *value);
   }
 
+  /// Nothing behind a broken quote can be told apart.
+  std::nullopt_t give_up(const char* why) {
+    rest_.remove_prefix(rest_.size());
+    spoil(why);
+    return std::nullopt;
+  }
+
   std::optional<std::string> take_quoted() {
     std::string value;
     std::string bytes;  // the run since the last escape, in whatever encoding it came
     std::size_t i = 1;
     for (; i < rest_.size() && rest_[i] != '"'; ++i) {
-      const auto c = static_cast<unsigned char>(rest_[i]);
-      if ((c < 0x20 && c != '\t') || c == 0x7f) {
-        rest_.remove_prefix(rest_.size());
-        spoil("a control character");
-        return std::nullopt;
-      }
-      if (c != '\\') {
-        bytes += rest_[i];
-        continue;
-      }
-      if (++i == rest_.size()) break;
-      if (const auto code = unicode_escape(i)) {
+      const bool escaped = rest_[i] == '\\';
+      if (escaped && ++i == rest_.size()) break;
+      if (is_control(rest_[i])) return give_up("a control character");
+      if (const auto code = escaped ? unicode_escape(i) : std::nullopt) {
         value += to_utf8(bytes);
         bytes.clear();
         append_utf8(value, *code);
@@ -157,11 +158,7 @@ class Parser {
         bytes += rest_[i];
       }
     }
-    if (i >= rest_.size()) {
-      rest_.remove_prefix(rest_.size());
-      spoil("a quote that does not end");
-      return std::nullopt;
-    }
+    if (i >= rest_.size()) return give_up("a quote that does not end");
     rest_.remove_prefix(i + 1);
     return value + to_utf8(bytes);
   }
@@ -177,11 +174,12 @@ class Parser {
     return value;
   }
 
-  /// `i` stands behind a backslash; on success it is moved to the last character of the escape.
+  /// `i` stands behind a backslash; on success it is moved to the last character of the escape. Only
+  /// letters that Latin-1 lacks are written so.
   std::optional<std::uint32_t> unicode_escape(std::size_t& i) const {
     if (rest_[i] != 'u') return std::nullopt;
     const auto first = hex4(i + 1);
-    if (!first || (*first >= 0xdc00 && *first <= 0xdfff)) return std::nullopt;
+    if (!first || *first < 0x100 || (*first >= 0xdc00 && *first <= 0xdfff)) return std::nullopt;
     if (*first < 0xd800 || *first > 0xdbff) {
       i += 4;
       return first;
