@@ -63,6 +63,8 @@ class AccountCommand : public Command {
   Result<> list();
   Result<> show(bool only_balances);
   Result<> show_account(const Account& account, bool only_balances);
+  Json details_json(const Account& account, const std::optional<std::vector<Money>>& held,
+                    const std::vector<Money>& today) const;
   Result<> set_default();
   Result<> export_key();
   Result<> export_raw(const Account& account, const PrivateKey& key);
@@ -236,6 +238,30 @@ Result<> AccountCommand::show(bool only_balances) {
   return show_account(who->account, only_balances);
 }
 
+/// `account show` as JSON. The limits are those of dollar tokens, shown in the tokens that it has.
+Json AccountCommand::details_json(const Account& account,
+                                  const std::optional<std::vector<Money>>& held,
+                                  const std::vector<Money>& today) const {
+  const Limits limits;
+  Limits daily;
+  daily.max_spend = limits.per_day;
+  Json per_run = Json::array();
+  Json per_day = Json::array();
+  for (const Money& money : held ? *held : std::vector<Money>()) {
+    if (const auto run = run_budget(money.asset, limits, {})) {
+      per_run.push(money_json({run->limit, money.asset}));
+    }
+    const auto day = run_budget(money.asset, daily, {});
+    if (day && !money.asset.is_test) per_day.push(money_json({day->limit, money.asset}));
+  }
+  Json json = account_json(account);
+  if (held) json.set("balances", money_list(*held));
+  json.set("spentToday", money_list(today));
+  json.set("limits",
+           Json::object({{"perRun", std::move(per_run)}, {"perDay", std::move(per_day)}}));
+  return envelope().set("account", std::move(json));
+}
+
 Result<> AccountCommand::show_account(const Account& account, bool only_balances) {
   const auto found = balances(account.address);
   if (!found && only_balances) return found.error();
@@ -250,25 +276,8 @@ Result<> AccountCommand::show_account(const Account& account, bool only_balances
     today = *spent;
   }
   if (globals_->json) {
-    // The limits are those of dollar tokens; they are shown in the tokens that the account has.
-    const Limits limits;
-    Json per_run = Json::array();
-    Json per_day = Json::array();
-    Json held = Json::array();
-    for (const Money& money : found ? *found : std::vector<Money>()) {
-      held.push(money_json(money));
-      const auto run = run_budget(money.asset, limits, {});
-      if (run) per_run.push(money_json({run->limit, money.asset}));
-      const auto day = run_budget(money.asset, {limits.per_day, {}, {}, {}}, {});
-      if (day && money.asset.network == "tempo:4217")
-        per_day.push(money_json({day->limit, money.asset}));
-    }
-    Json json = account_json(account);
-    if (found) json.set("balances", std::move(held));
-    json.set("spentToday", money_list(today));
-    json.set("limits",
-             Json::object({{"perRun", std::move(per_run)}, {"perDay", std::move(per_day)}}));
-    return print(envelope().set("account", std::move(json)).dump() + "\n");
+    return print(details_json(account, found ? std::optional(*found) : std::nullopt, today).dump() +
+                 "\n");
   }
   std::vector<std::vector<std::string>> rows;
   if (!only_balances) {

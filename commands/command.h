@@ -13,8 +13,8 @@
 #include "src/base/result.h"
 #include "wallet/settings.h"
 
-namespace CLI {
-class App;  // CLI11 costs 3 s per translation unit; headers never include it.
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's name
+class App;       // CLI11 costs 3 s per translation unit; headers never include it.
 }
 
 namespace paycurl {

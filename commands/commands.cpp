@@ -239,7 +239,7 @@ int run_command(const CommandEntry& entry, std::vector<std::string> arguments) {
 }  // namespace
 
 const std::vector<CommandEntry>& command_table() {
-  static const std::vector<CommandEntry> kTable{
+  static const std::vector<CommandEntry> table{
       {"request", "", "[options] URL...", "make a request and pay for it when asked (the default)",
        &make_request},
       {"account", "accounts",
@@ -250,7 +250,7 @@ const std::vector<CommandEntry>& command_table() {
       {"completions", "", "bash | zsh | fish", "a completion script for your shell",
        &make_completions},
   };
-  return kTable;
+  return table;
 }
 
 int run_command_line(int argc, char** argv) {

@@ -1,7 +1,7 @@
 #include "commands/network.h"
 
-#include <array>
-#include <cstdio>
+#include <chrono>
+#include <cmath>
 
 #include <unistd.h>
 
@@ -19,9 +19,7 @@ std::string short_size(double bytes) {
   std::size_t unit = 0;
   for (; bytes >= 10000 && unit + 1 < kUnits.size(); ++unit)
     bytes /= 1024;
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.0f", bytes);
-  return std::string(text.data()) + (unit == 0 ? "" : std::string(1, kUnits[unit]));
+  return std::to_string(std::llround(bytes)) + (unit == 0 ? "" : std::string(1, kUnits[unit]));
 }
 
 /// A line on the terminal that is drawn over, four times a second.

@@ -105,7 +105,9 @@ class PaymentsCommand : public Command {
   Result<> show(const Globals& globals);
   Result<> show_body(const Globals& globals, const Row& row);
   Result<int> resume(const Globals& globals);
-  Outcome resume_one(const Globals& globals, Row row, RequestAudience& audience);
+  Result<std::vector<Row>> rows_to_resume(const Globals& globals);
+  Result<> set_up_network(const Globals& globals);
+  Outcome resume_one(const Globals& globals, const Row& row);
   Result<Ledger*> ledger(const Globals& globals);
 
   CLI::App* app_ = nullptr;
@@ -294,7 +296,11 @@ Result<> PaymentsCommand::show(const Globals& globals) {
   return print(table(rows));
 }
 
-Outcome PaymentsCommand::resume_one(const Globals& globals, Row row, RequestAudience& audience) {
+Outcome PaymentsCommand::resume_one(const Globals& globals, const Row& row) {
+  Destination to;
+  to.output = output_;
+  to.discard = globals.json && output_.empty();
+  RequestAudience audience(globals, to);
   std::vector<const Protocol*> protocols;
   for (const auto& protocol : protocols_)
     protocols.push_back(protocol.get());
@@ -308,6 +314,7 @@ Outcome PaymentsCommand::resume_one(const Globals& globals, Row row, RequestAudi
                   std::move(protocols),
                   std::move(methods),
                   limits_,
+                  {},
                   [this, &row] { return wallet_->spender_of(row, limits_); },
                   [](const Offer&, const Payer&) { return Result<>(); },
                   globals.settings.state_folder,
@@ -316,64 +323,61 @@ Outcome PaymentsCommand::resume_one(const Globals& globals, Row row, RequestAudi
   return Flow(std::move(parts), std::move(flow)).resume(row);
 }
 
-Result<int> PaymentsCommand::resume(const Globals& globals) {
+/// The named payment, or every one that is in doubt.
+Result<std::vector<Row>> PaymentsCommand::rows_to_resume(const Globals& globals) {
   const auto journal = ledger(globals);
   if (!journal) return journal.error();
-  std::vector<Row> rows;
-  if (!id_.empty()) {
-    if (*journal == nullptr) return Error{Kind::usage, "no payment " + printable(id_, 40)};
-    auto row = (*journal)->find(id_);
-    if (!row) return row.error();
-    rows.push_back(std::move(*row));
-  } else if (*journal != nullptr) {
-    auto doubts = (*journal)->in_doubt();
-    if (!doubts) return doubts.error();
-    rows = std::move(*doubts);
+  if (id_.empty()) {
+    return *journal == nullptr ? Result<std::vector<Row>>(std::vector<Row>())
+                               : (*journal)->in_doubt();
   }
+  if (*journal == nullptr) return Error{Kind::usage, "no payment " + printable(id_, 40)};
+  auto row = (*journal)->find(id_);
+  if (!row) return row.error();
+  return std::vector<Row>{std::move(*row)};
+}
+
+Result<> PaymentsCommand::set_up_network(const Globals& globals) {
   client_ = make_network(globals, options_);
-  auto method_options = method_options_of(globals, options_);
+  const auto method_options = method_options_of(globals, options_);
   if (!method_options) return method_options.error();
   auto methods = make_methods(*method_options, *client_);
   if (!methods) return methods.error();
   methods_ = std::move(*methods);
   protocols_ = make_protocols();
+  return {};
+}
+
+Result<int> PaymentsCommand::resume(const Globals& globals) {
+  const auto rows = rows_to_resume(globals);
+  if (!rows) return rows.error();
+  if (auto ready = set_up_network(globals); !ready) return ready.error();
   int status = 0;
   Json results = Json::array();
-  for (Row& row : rows) {
-    const PaymentStatus before = row.status;
-    Destination to;
-    to.output = output_;
-    to.discard = globals.json && output_.empty();
-    RequestAudience audience(globals, to);
+  for (const Row& row : *rows) {
     Outcome outcome;
-    if (before == PaymentStatus::unknown) {
-      outcome = resume_one(globals, row, audience);
-    } else {
-      outcome.payment = before;
-      outcome.row = row;
-    }
-    const PaymentStatus after = outcome.row ? outcome.row->status : before;
+    outcome.row = row;
+    if (row.status == PaymentStatus::unknown) outcome = resume_one(globals, row);
+    const PaymentStatus after = outcome.row ? outcome.row->status : row.status;
+    outcome.payment = after;
     results.push(
         Json::object({{"id", row.id},
-                      {"before", name_of(before)},
+                      {"before", name_of(row.status)},
                       {"after", name_of(after)},
                       {"delivered", outcome.delivered},
                       {"error", outcome.error ? error_json(*outcome.error, &outcome) : Json()}}));
     if (outcome.error) {
       say_error(*outcome.error);
-      if (status == 0 || outcome.error->kind == Kind::outcome_unknown)
-        status = outcome.error->exit_status();
+      const bool grave = status == 0 || outcome.error->kind == Kind::outcome_unknown;
+      if (grave) status = outcome.error->exit_status();
     } else if (!globals.silent && !globals.json) {
       say("payment " + row.id + " is " + std::string(name_of(after)));
     }
   }
-  if (rows.empty() && !globals.silent && !globals.json) say("no payment is in doubt");
-  if (globals.json) {
-    if (auto printed = print(envelope().set("results", std::move(results)).dump() + "\n");
-        !printed) {
-      return printed.error();
-    }
-  }
+  if (rows->empty() && !globals.silent && !globals.json) say("no payment is in doubt");
+  if (!globals.json) return status;
+  auto printed = print(envelope().set("results", std::move(results)).dump() + "\n");
+  if (!printed) return printed.error();
   return status;
 }
 

@@ -1,8 +1,6 @@
 // paycurl [request] <url>...: makes requests, pays when asked to.
 #include <algorithm>
-#include <cstring>
-
-#include <sys/stat.h>
+#include <cmath>
 
 #include "commands/audience.h"
 #include "commands/json.h"
@@ -208,6 +206,7 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
                   std::move(protocols),
                   std::move(methods),
                   limits_,
+                  wallet_->signed_so_far(),
                   [this] { return wallet_->spender(payer_of(options_), limits_); },
                   [this, &globals](const Offer& offer, const Payer& payer) {
                     return confirm(globals, offer, payer);
@@ -342,7 +341,7 @@ Json RequestCommand::envelope_of(const http::Request& request, const Outcome& ou
   }
   json.set("total", money_list(total_));
   json.set("error", outcome.error ? error_json(*outcome.error, &outcome) : Json());
-  const auto whole = [](double millis) { return Json(static_cast<std::int64_t>(millis + 0.5)); };
+  const auto whole = [](double millis) { return Json(std::int64_t{std::llround(millis)}); };
   const bool paid = outcome.row.has_value();
   json.set(
       "timing",

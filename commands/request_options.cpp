@@ -19,7 +19,7 @@ constexpr const char* kOffer = "Choosing an offer";
 constexpr const char* kPayer = "Who pays";
 
 const std::vector<std::pair<const char*, BodyPart::Kind>>& body_options() {
-  static const std::vector<std::pair<const char*, BodyPart::Kind>> kOptions{
+  static const std::vector<std::pair<const char*, BodyPart::Kind>> options{
       {"--data", BodyPart::Kind::data},
       {"--data-ascii", BodyPart::Kind::data},
       {"--data-raw", BodyPart::Kind::raw},
@@ -29,7 +29,7 @@ const std::vector<std::pair<const char*, BodyPart::Kind>>& body_options() {
       {"--form", BodyPart::Kind::form},
       {"--form-string", BodyPart::Kind::form_string},
   };
-  return kOptions;
+  return options;
 }
 
 void declare_asked(CLI::App& app, RequestOptions& o) {

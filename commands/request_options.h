@@ -100,7 +100,7 @@ struct PreparedRequest {
   bool keeps_method = false;  ///< -X was given
   std::string file_name;      ///< for -O
 };
-Result<PreparedRequest> prepare_request(const RequestOptions& options, const std::string& url,
+Result<PreparedRequest> prepare_request(const RequestOptions& options, const std::string& text,
                                         const PreparedBody& body);
 
 }  // namespace paycurl

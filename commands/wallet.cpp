@@ -119,6 +119,10 @@ Result<Spender*> Wallet::spender(const PayerChoice& choice, const Limits& limits
   return &*spender_;
 }
 
+std::vector<Money> Wallet::signed_so_far() const {
+  return spender_ ? spender_->signed_in_this_run() : std::vector<Money>();
+}
+
 Result<Spender*> Wallet::spender_of(const Row& row, const Limits& limits) {
   const auto journal = ledger();
   if (!journal) return journal.error();

@@ -34,6 +34,8 @@ class Wallet {
   Result<const Account*> payer(const PayerChoice& choice);
   /// The spender of that payer; opens the key when it first signs.
   Result<Spender*> spender(const PayerChoice& choice, const Limits& limits);
+  /// What this process signed away until now.
+  std::vector<Money> signed_so_far() const;
   /// A spender that can finish `row`: of the account that began it.
   Result<Spender*> spender_of(const Row& row, const Limits& limits);
 

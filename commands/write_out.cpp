@@ -1,7 +1,8 @@
 #include "commands/write_out.h"
 
+#include <algorithm>
 #include <array>
-#include <cstdio>
+#include <charconv>
 
 #include "src/base/json.h"
 #include "src/base/text.h"
@@ -10,16 +11,17 @@
 namespace paycurl {
 namespace {
 
+/// Six decimals, as curl writes times.
 std::string seconds(double millis) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.6f", millis / 1000);
-  return text.data();
+  std::array<char, 48> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), millis / 1000,
+                                 std::chars_format::fixed, 6);
+  return {text.data(), end.ptr};
 }
 
 std::string three_digits(int status) {
-  std::array<char, 8> text{};
-  std::snprintf(text.data(), text.size(), "%03d", status);
-  return text.data();
+  const std::string digits = std::to_string(status);
+  return std::string(3 - std::min<std::size_t>(3, digits.size()), '0') + digits;
 }
 
 std::string whole(double value) {

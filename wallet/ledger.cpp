@@ -21,7 +21,7 @@ constexpr Millis kStaleIntent = 60 * 1000;
 constexpr std::string_view kColumns =
     "seq, id, time, status, valid_until, identity, http_method, url, origin, digest, request, "
     "idempotency_key, protocol, method, intent, amount, symbol, decimals, token, network, "
-    "is_dollar, "
+    "is_dollar, is_test, "
     "fee, recipient, payer, account, challenge_id, challenge, rebuild, signed_digest, reference, "
     "receipt, http_status, error_code, once, session, body_size, body_type, body_expires";
 
@@ -109,6 +109,7 @@ Row read_row(const Statement& from) {
   row.paid.asset.token = text();
   row.paid.asset.network = text();
   row.paid.asset.is_dollar = whole() != 0;
+  row.paid.asset.is_test = whole() != 0;
   row.fee = Amount::parse(text()).value_or(Amount());
   row.recipient = text();
   row.payer = text();
@@ -211,8 +212,9 @@ Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
       "INSERT INTO payments (id, time, status, valid_until, identity, http_method, url, origin, "
       "digest, request, idempotency_key, protocol, method, intent, amount, symbol, decimals, "
       "token, "
-      "network, is_dollar, fee, recipient, payer, account, challenge_id, challenge, once, session) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "network, is_dollar, is_test, fee, recipient, payer, account, challenge_id, challenge, once, "
+      "session) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
       "?)");
   if (!insert) return insert.error();
   const Asset& asset = row.paid.asset;
@@ -223,7 +225,8 @@ Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
   insert->bind(row.idempotency_key).bind(row.protocol).bind(row.method);
   insert->bind(row.intent).bind(row.paid.amount.decimal()).bind(asset.symbol);
   insert->bind(std::int64_t{asset.decimals}).bind(asset.token).bind(asset.network);
-  insert->bind(std::int64_t{asset.is_dollar}).bind(row.fee.decimal());
+  insert->bind(std::int64_t{asset.is_dollar}).bind(std::int64_t{asset.is_test});
+  insert->bind(row.fee.decimal());
   insert->bind(row.recipient).bind(row.payer).bind(row.account);
   insert->bind(row.challenge_id).bind(row.challenge);
   insert->bind_optional(row.once).bind_optional(row.session);
@@ -238,7 +241,7 @@ Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
 }
 
 Result<> Ledger::sign(std::int64_t seq, std::string_view digest, std::string_view rebuild,
-                      std::optional<std::string> reference) {
+                      const std::optional<std::string>& reference) {
   auto transaction = database_.begin();
   if (!transaction) return transaction.error();
   auto update = database_.prepare(
@@ -342,7 +345,7 @@ Result<std::vector<Event>> Ledger::events(std::int64_t seq) {
 Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
   const Millis now = clock_();
   auto query = database_.prepare(
-      "SELECT amount, symbol, decimals, token, network, is_dollar FROM payments "
+      "SELECT amount, symbol, decimals, token, network, is_dollar, is_test FROM payments "
       "WHERE payer = ?1 AND time >= ?2 AND (status != 'not_sent' OR (error_code IS NULL AND time "
       ">= ?3))");
   if (!query) return query.error();
@@ -354,8 +357,9 @@ Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
     if (!*row) return sums;
     Money money;
     money.amount = Amount::parse(query->text(0)).value_or(Amount());
-    money.asset = {query->text(1), static_cast<int>(query->integer(2)), query->text(3),
-                   query->text(4), query->integer(5) != 0};
+    money.asset = {query->text(1),         static_cast<int>(query->integer(2)),
+                   query->text(3),         query->text(4),
+                   query->integer(5) != 0, query->integer(6) != 0};
     add_money(sums, money);
   }
 }

@@ -86,7 +86,7 @@ class Ledger {
   Result<> intend(Row& row, const MaySpend& may_spend);
   /// The signature exists: status unknown until an answer says more.
   Result<> sign(std::int64_t seq, std::string_view digest, std::string_view rebuild,
-                std::optional<std::string> reference);
+                const std::optional<std::string>& reference);
   /// Saves status, reference, receipt, http_status, error_code and body_* of `row`; adds events.
   /// Forgets request and rebuild unless the status is unknown.
   Result<> answer(const Row& row, const std::vector<Event>& events);

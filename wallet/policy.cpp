@@ -105,7 +105,8 @@ Result<> check_run(const Spend& spend, const Limits& limits, const Spent& spent)
 }
 
 Result<> check_day(const Spend& spend, const Limits& limits, const Spent& spent) {
-  const Limit* limit = spend.test_money ? nullptr : limit_on(spend.total.asset, limits.per_day);
+  const Limit* limit =
+      spend.total.asset.is_test ? nullptr : limit_on(spend.total.asset, limits.per_day);
   if (limit == nullptr) return {};
   auto checked = check_budget(spend, *limit, spent.today, "per_day", "the limit of a day");
   if (checked) return checked;

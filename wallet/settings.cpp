@@ -16,7 +16,7 @@ std::string set_variable(const char* name) {
 
 /// XDG Base Directory: an absolute path in the variable, else a default below HOME.
 std::string folder(const char* name, const char* below_home) {
-  const std::string given = set_variable(name);
+  std::string given = set_variable(name);
   if (given.starts_with('/')) return given;
   const std::string home = set_variable("HOME");
   return home.starts_with('/') ? home + below_home : "";

@@ -36,6 +36,7 @@ constexpr std::array<const char*, 1> kMigrations{R"sql(
     token TEXT NOT NULL,
     network TEXT NOT NULL,
     is_dollar INTEGER NOT NULL,
+    is_test INTEGER NOT NULL,
     fee TEXT NOT NULL,
     recipient TEXT NOT NULL,
     payer TEXT NOT NULL,

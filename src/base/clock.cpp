@@ -1,8 +1,7 @@
 #include "src/base/clock.h"
 
-#include <array>
+#include <algorithm>
 #include <chrono>
-#include <cstdio>
 
 namespace paycurl {
 namespace {
@@ -58,6 +57,12 @@ std::optional<int> take_offset_minutes(std::string_view& text) {
   return (west ? -1 : 1) * (hours * 60 + minutes);
 }
 
+/// At least `width` digits.
+std::string padded(std::int64_t number, std::size_t width) {
+  const std::string digits = std::to_string(number);
+  return std::string(width - std::min(width, digits.size()), '0') + digits;
+}
+
 }  // namespace
 
 Millis system_now() {
@@ -88,22 +93,18 @@ std::optional<Millis> parse_rfc3339(std::string_view text) {
 }
 
 std::string format_rfc3339(Millis time) {
-  using namespace std::chrono;
-  const sys_time<milliseconds> point{milliseconds{time}};
-  const auto midnight = floor<days>(point);
-  const year_month_day date{midnight};
-  const hh_mm_ss clock{point - midnight};
-  std::array<char, 48> text{};
-  std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d", int{date.year()},
-                unsigned{date.month()}, unsigned{date.day()},
-                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                static_cast<int>(clock.seconds().count()));
-  std::string result{text.data()};
-  if (clock.subseconds().count() != 0) {
-    std::snprintf(text.data(), text.size(), ".%03d", static_cast<int>(clock.subseconds().count()));
-    result += text.data();
-  }
-  return result + "Z";
+  namespace chrono = std::chrono;
+  const chrono::sys_time<chrono::milliseconds> point{chrono::milliseconds{time}};
+  const auto midnight = chrono::floor<chrono::days>(point);
+  const chrono::year_month_day date{midnight};
+  const chrono::hh_mm_ss clock{point - midnight};
+  std::string text = padded(int{date.year()}, 4) + "-" +
+                     padded(static_cast<int>(unsigned{date.month()}), 2) + "-" +
+                     padded(static_cast<int>(unsigned{date.day()}), 2) + "T" +
+                     padded(clock.hours().count(), 2) + ":" + padded(clock.minutes().count(), 2) +
+                     ":" + padded(clock.seconds().count(), 2);
+  if (clock.subseconds().count() != 0) text += "." + padded(clock.subseconds().count(), 3);
+  return text + "Z";
 }
 
 }  // namespace paycurl

@@ -53,6 +53,7 @@ struct Asset {
   std::string token;    ///< 0x-prefixed contract address; empty where the rail has only one asset
   std::string network;  ///< "tempo:42431", "lightning:mainnet"
   bool is_dollar = false;  ///< one whole token is meant to be one US dollar
+  bool is_test = false;    ///< on a network whose tokens are worth nothing
 
   bool operator==(const Asset&) const = default;
 };

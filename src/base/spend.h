@@ -26,7 +26,6 @@ struct Spend {
   std::vector<Payee> payees;  ///< their shares; the first is the challenge's recipient
   Money fee;                  ///< the most the network can take from the payer; zero when sponsored
   bool known_asset = true;  ///< false: the user named the token, so symbol and decimals are theirs
-  bool test_money = false;  ///< on a network whose tokens are worth nothing
   std::string payer;
   std::string origin;      ///< who asked: "https://api.example.com"
   std::string attempt;     ///< the journal's ID

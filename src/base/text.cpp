@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
-#include <cstdio>
 
 namespace paycurl {
 namespace {
@@ -60,22 +58,27 @@ Letter first_letter(std::string_view text) {
 
 std::string printable(std::string_view text, std::size_t limit) {
   std::string shown;
-  std::array<char, 16> escape{};
   for (std::size_t count = 0; !text.empty(); ++count) {
     if (count == limit) return shown + "…";
     const auto [code, size] = first_letter(text);
     if (size == 0) {
-      std::snprintf(escape.data(), escape.size(), "\\x{%02x}", static_cast<std::uint8_t>(text[0]));
-      shown += escape.data();
+      shown += "\\x{" + hex_digits(static_cast<std::uint8_t>(text[0]), 2) + "}";
     } else if (is_hidden(code)) {
-      std::snprintf(escape.data(), escape.size(), "\\u{%x}", code);
-      shown += escape.data();
+      shown += "\\u{" + hex_digits(code) + "}";
     } else {
       shown += text.substr(0, size);
     }
     text.remove_prefix(std::max<std::size_t>(size, 1));
   }
   return shown;
+}
+
+std::string hex_digits(std::uint32_t value, std::size_t width) {
+  std::string digits;
+  for (; value != 0 || digits.size() < width; value >>= 4) {
+    digits.insert(digits.begin(), "0123456789abcdef"[value & 15]);
+  }
+  return digits;
 }
 
 std::string valid_utf8(std::string_view text) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,9 @@ std::string printable(std::string_view text, std::size_t limit = 200);
 
 /// `text` with bytes that are not UTF-8 replaced by U+FFFD, for places that need valid UTF-8.
 std::string valid_utf8(std::string_view text);
+
+/// `value` as hexadecimal digits, at least `width` of them.
+std::string hex_digits(std::uint32_t value, std::size_t width = 1);
 
 /// ASCII lower case; other bytes stay.
 std::string lower(std::string_view text);

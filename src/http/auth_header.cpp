@@ -13,7 +13,9 @@ bool is_token_char(char c) {
          std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 }
 
-bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }
+bool is_control(char c) {
+  return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
+}
 
 bool is_token68_char(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
@@ -174,8 +176,8 @@ class Parser {
     return value;
   }
 
-  /// `i` stands behind a backslash; on success it is moved to the last character of the escape. Only
-  /// letters that Latin-1 lacks are written so.
+  /// `i` stands behind a backslash; on success it is moved to the last character of the escape.
+  /// Only letters that Latin-1 lacks are written so.
   std::optional<std::uint32_t> unicode_escape(std::size_t& i) const {
     if (rest_[i] != 'u') return std::nullopt;
     const auto first = hex4(i + 1);

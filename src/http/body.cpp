@@ -43,6 +43,16 @@ class Body::File {
     }
   }
 
+  /// Appends all of `bytes`; false when there is no room.
+  bool write(std::string_view bytes) const {
+    while (!bytes.empty()) {
+      const ssize_t put = ::write(fd_, bytes.data(), bytes.size());
+      if (put <= 0) return false;
+      bytes.remove_prefix(static_cast<std::size_t>(put));
+    }
+    return true;
+  }
+
  private:
   int fd_;
   std::string name_;
@@ -61,46 +71,46 @@ Result<> Body::append_descriptor(int fd, const std::string& name) {
   if (::fstat(fd, &status) != 0) return read_error(name, std::strerror(errno));
   if (S_ISDIR(status.st_mode)) return read_error(name, "it is a directory");
   digest_.reset();
-  if (S_ISREG(status.st_mode)) {
-    const auto size = static_cast<std::uint64_t>(status.st_size);
-    size_ += size;
-    if (size != 0) pieces_.push_back({{}, std::move(file), size});
-    return {};
-  }
-  // A pipe: up to kInMemory bytes stay in memory, more go to a file without a name.
-  std::string head;
+  // Files of the kernel say that they are empty: they are read like pipes.
+  if (!S_ISREG(status.st_mode) || status.st_size == 0) return append_pipe(fd, name);
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  size_ += size;
+  pieces_.push_back({{}, std::move(file), size});
+  return {};
+}
+
+/// Up to kInMemory bytes stay in memory, more go to a file without a name.
+Result<> Body::append_pipe(int fd, const std::string& name) {
+  std::string waiting;
   std::string chunk(kChunk, '\0');
-  int spool = -1;
-  std::shared_ptr<const File> spooled;
-  std::uint64_t size = 0;
+  std::shared_ptr<const File> spool;
+  std::uint64_t spooled = 0;
   while (true) {
     const ssize_t got = ::read(fd, chunk.data(), chunk.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return read_error(name, std::strerror(errno));
     if (got == 0) break;
-    size += static_cast<std::uint64_t>(got);
-    head.append(chunk, 0, static_cast<std::size_t>(got));
-    if (head.size() < kInMemory) continue;
-    if (spool < 0) {
-      std::FILE* unnamed = std::tmpfile();
-      spool = unnamed == nullptr ? -1 : ::fcntl(::fileno(unnamed), F_DUPFD_CLOEXEC, 3);
-      if (unnamed != nullptr) std::fclose(unnamed);
-      if (spool < 0) return read_error(name, "no room for a temporary copy");
-      spooled = std::make_shared<const File>(spool, name);
-    }
-    for (std::string_view rest = head; !rest.empty();) {
-      const ssize_t put = ::write(spool, rest.data(), rest.size());
-      if (put <= 0) return read_error(name, "no room for a temporary copy");
-      rest.remove_prefix(static_cast<std::size_t>(put));
-    }
-    head.clear();
+    waiting.append(chunk, 0, static_cast<std::size_t>(got));
+    if (waiting.size() < kInMemory) continue;
+    if (!spool) spool = open_unnamed(name);
+    if (!spool || !spool->write(waiting)) return read_error(name, "no room for a temporary copy");
+    spooled += waiting.size();
+    waiting.clear();
   }
-  if (spooled) {
-    pieces_.push_back({{}, std::move(spooled), size - head.size()});
-    size_ += size - head.size();
+  if (spool) {
+    pieces_.push_back({{}, std::move(spool), spooled});
+    size_ += spooled;
   }
-  append(std::move(head));
+  append(std::move(waiting));
   return {};
+}
+
+std::shared_ptr<const Body::File> Body::open_unnamed(const std::string& name) {
+  for (const char* folder : {"/tmp", "/var/tmp"}) {
+    const int fd = ::open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0) return std::make_shared<const File>(fd, name);
+  }
+  return nullptr;
 }
 
 Result<> Body::append_file(const std::string& path) {

@@ -43,6 +43,9 @@ class Body {
     std::shared_ptr<const File> file;  // when set, `bytes` is empty
     std::uint64_t size = 0;
   };
+  Result<> append_pipe(int fd, const std::string& name);
+  static std::shared_ptr<const File> open_unnamed(const std::string& name);
+
   std::vector<Piece> pieces_;
   std::uint64_t size_ = 0;
   mutable std::optional<Digest> digest_;

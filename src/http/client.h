@@ -33,7 +33,7 @@ class Client {
   /// new exchange then runs beside the others. `stream` must live until its `done`.
   virtual int start(Request request, Stream& stream) = 0;
   /// Ends an exchange; its `done` comes with `reason`. Unknown numbers are ignored.
-  virtual void cancel(int exchange, Error reason) = 0;
+  virtual void cancel(int exchange, const Error& reason) = 0;
   /// Lets an exchange go on for that long and no longer.
   virtual void limit(int exchange, Duration from_now) = 0;
   /// Returns when no exchange is left.

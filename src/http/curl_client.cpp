@@ -268,10 +268,10 @@ class CurlClient : public Client {
     return exchange.id;
   }
 
-  void cancel(int id, Error reason) override {
+  void cancel(int id, const Error& reason) override {
     for (const auto& exchange : exchanges_) {
       if (exchange->id != id) continue;
-      exchange->fail(std::move(reason));
+      exchange->fail(reason);
       exchange->ended = true;
     }
   }

@@ -87,6 +87,7 @@ struct FlowParts {
   std::vector<const Protocol*> protocols;
   std::vector<Method*> methods;
   const Limits& limits;
+  std::vector<Money> signed_before;  ///< what earlier requests of this invocation signed away
   /// Opens journal, account and key; called when something is about to be paid.
   std::function<Result<Spender*>()> spender;
   /// Asks the user; Kind::declined when they say no.
@@ -115,9 +116,5 @@ class Flow {
   FlowParts parts_;
   FlowOptions options_;
 };
-
-/// The text that two runs of the same request by the same payer share: method, URL, body and own
-/// fields without Authorization, Cookie and what we add.
-Result<std::string> identity_of(const http::Request& request, const std::string& payer);
 
 }  // namespace paycurl

@@ -52,10 +52,8 @@ Result<Json> decode(const std::string& text, std::size_t limit) {
   return Json::parse(as_text(*bytes));
 }
 
-/// Reads the parameters, from the header or from the journal: a JSON object of strings.
-Result<Challenge> from_params(const Json& params) {
-  Challenge challenge;
-  challenge.protocol = "mpp";
+/// The parameters that every challenge has.
+Result<> read_required(const Json& params, Challenge& challenge) {
   for (const auto& [name, into] :
        {std::pair{"id", &challenge.id}, std::pair{"realm", &challenge.realm},
         std::pair{"method", &challenge.method}, std::pair{"intent", &challenge.intent}}) {
@@ -72,27 +70,42 @@ Result<Challenge> from_params(const Json& params) {
   if (!request) return malformed("its request: " + request.error().message);
   if (request->members() == nullptr) return malformed("its request is not an object");
   challenge.request = std::move(*request);
-  if (const Json* expires = params.find("expires")) {
-    challenge.expires = parse_rfc3339(*expires->string());
+  return {};
+}
+
+Result<> read_optional(const Json& params, Challenge& challenge) {
+  const auto value = [&](std::string_view name) {
+    const Json* found = params.find(name);
+    return found == nullptr ? nullptr : found->string();
+  };
+  if (const auto* expires = value("expires")) {
+    challenge.expires = parse_rfc3339(*expires);
     if (!challenge.expires) return malformed("its expiry is not a date and time");
   }
-  if (const Json* digest = params.find("digest")) {
-    challenge.digest = *digest->string();
-    if (!challenge.digest->starts_with("sha-256=")) return malformed("its digest is not sha-256");
+  if (const auto* digest = value("digest")) {
+    challenge.digest = *digest;
+    if (!digest->starts_with("sha-256=")) return malformed("its digest is not sha-256");
   }
-  if (const Json* opaque = params.find("opaque")) {
-    if (const auto read = decode(*opaque->string(), kMaxRequest); !read) {
-      return malformed("its opaque part: " + read.error().message);
+  if (const auto* opaque = value("opaque")) {
+    const auto read = decode(*opaque, kMaxRequest);
+    if (!read) return malformed("its opaque part: " + read.error().message);
+  }
+  if (const auto* description = value("description")) challenge.description = *description;
+  if (const auto* field = value("header")) {
+    challenge.field = *field;
+    if (!may_carry_credential(*field)) {
+      return malformed("it wants the credential in the field " + printable(*field, 40));
     }
   }
-  if (const Json* description = params.find("description"))
-    challenge.description = *description->string();
-  if (const Json* field = params.find("header")) {
-    challenge.field = *field->string();
-    if (!may_carry_credential(challenge.field)) {
-      return malformed("it wants the credential in the field " + printable(challenge.field, 40));
-    }
-  }
+  return {};
+}
+
+/// Reads the parameters, from the header or from the journal: a JSON object of strings.
+Result<Challenge> from_params(const Json& params) {
+  Challenge challenge;
+  challenge.protocol = "mpp";
+  if (auto read = read_required(params, challenge); !read) return read.error();
+  if (auto read = read_optional(params, challenge); !read) return read.error();
   challenge.echo = params;
   return challenge;
 }

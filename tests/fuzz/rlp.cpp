@@ -11,5 +11,5 @@ void paycurl::fuzz_one(std::string_view input) {
     FUZZ_CHECK(std::equal(again.begin(), again.end(), bytes.begin(), bytes.end()));
   }
   (void)tempo::complete(bytes, Address(), Signature{});
-  (void)tempo::valid_before_of(bytes);
+  (void)tempo::read_preimage(bytes);
 }

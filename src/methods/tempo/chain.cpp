@@ -43,7 +43,7 @@ std::vector<Asset> known_tokens(std::uint64_t chain) {
   for (const Token& token : kTokens) {
     if (token.chain != (chain == kMainnet ? kMainnet : kTestnet)) continue;
     tokens.push_back({std::string(token.symbol), kDecimals, std::string(token.address),
-                      network_name(chain), true});
+                      network_name(chain), true, chain != kMainnet});
   }
   return tokens;
 }

@@ -1,5 +1,7 @@
 #include "src/methods/tempo/settlement.h"
 
+#include <tuple>
+
 #include "src/base/text.h"
 #include "src/evm/abi.h"
 #include "src/methods/tempo/chain.h"
@@ -13,6 +15,10 @@ constexpr std::string_view kTransferWithMemoTopic =
     "0x57bc7354aa85aed339e000bccffabbc529466af35f0772c8f8ee1145927de7f0";
 constexpr std::uint64_t kMargin =
     5;  // seconds behind validBefore until nobody can be wrong any more
+
+Error unreadable_row() {
+  return {Kind::internal, "the journal's row cannot be read"};
+}
 
 struct ChainHead {
   std::uint64_t number = 0;
@@ -54,14 +60,20 @@ Result<std::uint64_t> block_before(evm::Rpc& rpc, const ChainHead& head, std::ui
   return low;
 }
 
-/// The hash of the transaction that carried our memo; empty when there is none.
-Result<std::string> find_by_memo(const Row& row, evm::Rpc& rpc, const ChainHead& head,
-                                 const std::string& memo) {
+/// A transaction that is in the chain.
+struct Mined {
+  std::string hash;
+  bool succeeded;
+};
+
+/// The transaction that carried our memo, when there is one. A reverted one leaves no log.
+Result<std::optional<Mined>> find_by_memo(const Row& row, evm::Rpc& rpc, const ChainHead& head,
+                                          const std::string& memo) {
   const auto from = block_before(rpc, head, static_cast<std::uint64_t>(row.time / 1000 - 120));
   if (!from) return from.error();
   const auto payer = Address::parse(row.payer);
   const auto recipient = Address::parse(row.recipient);
-  if (!payer || !recipient) return Error{Kind::internal, "the journal's addresses cannot be read"};
+  if (!payer || !recipient) return unreadable_row();
   Json topics = Json::array();
   topics.push(kTransferWithMemoTopic).push(to_0x(evm::word(*payer)));
   topics.push(to_0x(evm::word(*recipient))).push(memo);
@@ -75,31 +87,69 @@ Result<std::string> find_by_memo(const Row& row, evm::Rpc& rpc, const ChainHead&
   for (const Json& log : *logs->items()) {
     const Json* removed = log.find("removed");
     if (removed != nullptr && removed->boolean() != nullptr && *removed->boolean()) continue;
-    return log.string_at("transactionHash");
+    const auto hash = log.string_at("transactionHash");
+    if (!hash) return Error{Kind::backend, "the node's log names no transaction"};
+    return std::optional(Mined{*hash, true});
   }
-  return std::string();
+  return std::optional<Mined>();
 }
 
-/// True, false, or nothing when the transaction is not mined.
-Result<std::optional<bool>> succeeded(const Json& receipt) {
-  if (receipt.is_null()) return std::optional<bool>();
+/// Reads the answer to eth_getTransactionReceipt.
+Result<std::optional<Mined>> read_transaction(const Json& receipt, const std::string& hash) {
+  if (receipt.is_null()) return std::optional<Mined>();
   const Json* status = receipt.find("status");
-  const auto read = status == nullptr
-                        ? Result<Amount>(Error{Kind::backend, "a receipt without status"})
-                        : evm::read_quantity(*status);
+  if (status == nullptr) return Error{Kind::backend, "the node's receipt has no status"};
+  const auto read = evm::read_quantity(*status);
   if (!read) return read.error();
-  return std::optional(*read == Amount(1));
+  return std::optional(Mined{hash, *read == Amount(1)});
 }
 
-std::optional<Error> too_poor(const Row& row, const Json& answer, bool sponsored) {
-  const auto data = evm::read_data(answer);
-  const auto word = data ? evm::word_at(*data, 0) : Result<evm::Word>(data.error());
-  if (!word) return std::nullopt;
-  const Amount have = *Amount::from_big_endian(*word);
-  const auto need = sponsored ? row.paid.amount : row.paid.amount.plus(row.fee).value_or(have);
-  if (have >= need) return std::nullopt;
-  const Money needed{need, row.paid.asset};
-  const Money there{have, row.paid.asset};
+/// What a node says about a payment, in one round trip.
+struct Findings {
+  ChainHead head;
+  std::optional<Amount> balance;  ///< of the payer, in the payment's token
+  Result<std::optional<Mined>> transaction = std::optional<Mined>();
+};
+
+Result<Findings> ask_node(const Row& row, evm::Rpc& rpc, const std::optional<std::string>& hash) {
+  const auto payer = Address::parse(row.payer);
+  if (!payer) return unreadable_row();
+  const std::string balance_of = to_0x(evm::Call(kBalanceOf).add(*payer).bytes());
+  const Json question = Json::object({{"to", row.paid.asset.token}, {"data", balance_of}});
+  std::vector<evm::RpcCall> calls{{"eth_chainId", Json::array()},
+                                  block_call("latest"),
+                                  {"eth_call", Json::Array{question, "latest"}}};
+  if (hash) calls.push_back({"eth_getTransactionReceipt", Json::Array{*hash}});
+  auto answers = rpc.ask(calls);
+  if (!answers) return answers.error();
+  const auto& [chain_id, block, balance] = std::tie((*answers)[0], (*answers)[1], (*answers)[2]);
+  const auto chain =
+      chain_id ? evm::read_quantity64(*chain_id) : Result<std::uint64_t>(chain_id.error());
+  if (!chain) return chain.error();
+  if (network_name(*chain) != row.paid.asset.network) {
+    return Error{Kind::backend, "the node is not on " + row.paid.asset.network,
+                 "give a node of that chain with --rpc-url"};
+  }
+  Findings findings;
+  const auto head = block ? read_block(*block) : Result<ChainHead>(block.error());
+  if (!head) return head.error();
+  findings.head = *head;
+  const auto data = balance ? evm::read_data(*balance) : Result<Bytes>(balance.error());
+  if (const auto word = data ? evm::word_at(*data, 0) : Result<evm::Word>(data.error())) {
+    findings.balance = Amount::from_big_endian(*word);
+  }
+  if (!hash) return findings;
+  const Result<Json>& receipt = (*answers)[3];
+  if (!receipt) return receipt.error();
+  findings.transaction = read_transaction(*receipt, *hash);
+  return findings;
+}
+
+std::optional<Error> too_poor(const Row& row, const std::optional<Amount>& have, bool sponsored) {
+  const auto need = sponsored ? row.paid.amount : row.paid.amount.plus(row.fee);
+  if (!have || !need || *have >= *need) return std::nullopt;
+  const Money needed{*need, row.paid.asset};
+  const Money there{*have, row.paid.asset};
   Error error{Kind::insufficient_funds,
               row.payer + " has " + describe(there) + ", the payment needs " + describe(needed) +
                   (sponsored ? "" : " with the network fee"),
@@ -135,52 +185,32 @@ Settlement look_up(const Row& row, evm::Rpc& rpc, Millis now) {
   const auto rebuild = Rebuild::parse(row);
   if (!rebuild) return open_because(rebuild.error());
   if (rebuild->type == "proof") {
-    return {now >= row.valid_until ? Settlement::State::never : Settlement::State::open, "",
-            std::nullopt};
+    const bool over = now >= row.valid_until;
+    return {over ? Settlement::State::never : Settlement::State::open, "", std::nullopt};
   }
-  const auto payer = Address::parse(row.payer);
-  const auto valid_before = valid_before_of(rebuild->preimage);
-  if (!payer || !valid_before)
-    return open_because({Kind::internal, "the journal's row cannot be read"});
-  const std::string balance = to_0x(evm::Call(kBalanceOf).add(*payer).bytes());
-  const Json question = Json::object({{"to", row.paid.asset.token}, {"data", balance}});
-  const bool sponsored = !row.reference.has_value();
-  std::vector<evm::RpcCall> calls{{"eth_chainId", Json::array()},
-                                  block_call("latest"),
-                                  {"eth_call", Json::Array{question, "latest"}}};
-  if (!sponsored) calls.push_back({"eth_getTransactionReceipt", Json::Array{*row.reference}});
-  const auto answers = rpc.ask(calls);
-  if (!answers) return open_because(answers.error());
-  for (std::size_t i : {std::size_t{0}, std::size_t{1}, calls.size() - 1}) {
-    if (!(*answers)[i] && i != 2) return open_because((*answers)[i].error());
-  }
-  const auto chain = evm::read_quantity64(*(*answers)[0]);
-  if (!chain || network_name(*chain) != row.paid.asset.network) {
-    return open_because({Kind::backend, "the node is not on " + row.paid.asset.network,
-                         "give a node of that chain with --rpc-url"});
-  }
-  const auto head = read_block(*(*answers)[1]);
-  if (!head) return open_because(head.error());
-  std::string reference = row.reference.value_or("");
-  std::optional<bool> success;
-  if (sponsored) {
-    const auto found = find_by_memo(row, rpc, *head, rebuild->memo);
-    if (!found) return open_because(found.error());
-    reference = *found;
-    if (!found->empty()) success = true;
-  } else {
-    const auto read = succeeded(*(*answers)[3]);
-    if (!read) return open_because(read.error());
-    success = *read;
-  }
-  if (success == true) return {Settlement::State::settled, reference, std::nullopt};
-  if (success == false) {
-    return {Settlement::State::never, reference,
-            Error{Kind::rejected, "the transaction " + printable(reference, 80) + " was reverted"}};
+  const auto unsigned_part = read_preimage(rebuild->preimage);
+  if (!unsigned_part) return open_because(unsigned_part.error());
+  const bool sponsored = unsigned_part->sponsored;
+  const auto findings = ask_node(row, rpc, sponsored ? std::nullopt : row.reference);
+  if (!findings) return open_because(findings.error());
+  const auto mined =
+      sponsored ? find_by_memo(row, rpc, findings->head, rebuild->memo) : findings->transaction;
+  if (!mined) return open_because(mined.error());
+  if (*mined && (*mined)->succeeded)
+    return {Settlement::State::settled, (*mined)->hash, std::nullopt};
+  if (*mined) {
+    Error reverted{Kind::rejected,
+                   "the transaction " + printable((*mined)->hash, 80) + " was reverted"};
+    return {Settlement::State::never, (*mined)->hash, std::move(reverted)};
   }
   Settlement result;
-  if (head->time > *valid_before + kMargin) result.state = Settlement::State::never;
-  if ((*answers)[2]) result.why = too_poor(row, *(*answers)[2], sponsored);
+  if (findings->head.time > unsigned_part->valid_before + kMargin) {
+    result.state = Settlement::State::never;
+  }
+  result.why = too_poor(row, findings->balance, sponsored);
+  if (!result.why && findings->head.base_fee > unsigned_part->max_fee) {
+    result.why = Error{Kind::backend, "the network's fee is higher than what was signed for"};
+  }
   return result;
 }
 

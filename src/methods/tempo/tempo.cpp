@@ -215,6 +215,7 @@ class Tempo : public Method {
       if (!equals_ignoring_case(named.token, token.lower_hex())) continue;
       known = false;
       named.network = network_name(chain);
+      named.is_test = chain != kMainnet;
       return named;
     }
     return std::nullopt;
@@ -279,7 +280,6 @@ class Tempo : public Method {
     if (spend.payees.empty())
       spend.payees.push_back({terms.charge.recipient.checksummed(), Amount()});
     spend.known_asset = terms.known_asset;
-    spend.test_money = terms.chain != kMainnet;
     return spend;
   }
 
@@ -390,6 +390,7 @@ class Tempo : public Method {
     std::vector<Asset> tokens = known_tokens(chain);
     for (Asset named : options_.tokens) {
       named.network = network_name(chain);
+      named.is_test = chain != kMainnet;
       tokens.push_back(named);
     }
     std::vector<evm::RpcCall> calls{{"eth_chainId", Json::array()}};

@@ -8,6 +8,7 @@ using evm::Rlp;
 constexpr std::uint8_t kType = 0x76;
 constexpr std::uint8_t kHandOffType = 0x78;
 constexpr std::size_t kFields = 13;
+constexpr std::size_t kMaxFee = 2;
 constexpr std::size_t kValidBefore = 8;
 constexpr std::size_t kFeePayerSignature = 11;
 
@@ -18,17 +19,24 @@ Bytes typed(std::uint8_t type, const Rlp& fields) {
   return all;
 }
 
+Error no_preimage() {
+  return {Kind::internal, "this is no unsigned Tempo transaction"};
+}
+
 Result<Rlp> fields_of(ByteView preimage) {
-  const Error bad{Kind::internal, "this is no unsigned Tempo transaction"};
-  if (preimage.empty() || preimage.front() != kType) return bad;
+  if (preimage.empty() || preimage.front() != kType) return no_preimage();
   auto fields = Rlp::decode(preimage.subspan(1));
-  if (!fields || !fields->is_list() || fields->items().size() != kFields) return bad;
+  if (!fields || !fields->is_list() || fields->items().size() != kFields) return no_preimage();
   return fields;
 }
 
 /// The mark that leaves the fee to whoever signs field 11 later: the byte 00.
 Rlp sponsor_mark() {
   return Rlp::bytes(Bytes{0x00});
+}
+
+bool is_sponsored(const Rlp& fields) {
+  return fields.items()[kFeePayerSignature].content() == sponsor_mark().content();
 }
 
 }  // namespace
@@ -61,19 +69,22 @@ Result<Bytes> complete(ByteView preimage, const Address& sender, const Signature
   auto fields = fields_of(preimage);
   if (!fields) return fields.error();
   Rlp& fee_payer = fields->items()[kFeePayerSignature];
-  const bool sponsored = fee_payer.content() == sponsor_mark().content();
+  const bool sponsored = is_sponsored(*fields);
   if (sponsored) fee_payer = Rlp::address(sender);
   fields->items().push_back(Rlp::bytes(signature.bytes()));
   return typed(sponsored ? kHandOffType : kType, *fields);
 }
 
-Result<std::uint64_t> valid_before_of(ByteView preimage) {
+Result<PreimageFacts> read_preimage(ByteView preimage) {
   const auto fields = fields_of(preimage);
   if (!fields) return fields.error();
-  std::uint64_t seconds = 0;
-  for (const std::uint8_t byte : fields->items()[kValidBefore].content())
-    seconds = seconds << 8 | byte;
-  return seconds;
+  const auto max_fee = Amount::from_big_endian(fields->items()[kMaxFee].content());
+  const Bytes& valid_before = fields->items()[kValidBefore].content();
+  if (!max_fee || valid_before.size() > 8) return no_preimage();
+  PreimageFacts facts{*max_fee, 0, is_sponsored(*fields)};
+  for (const std::uint8_t byte : valid_before)
+    facts.valid_before = facts.valid_before << 8 | byte;
+  return facts;
 }
 
 Digest expiring_nonce_hash(ByteView preimage, const Address& sender) {

@@ -47,8 +47,13 @@ Bytes signing_preimage(const Transaction& transaction);
 /// 0x78 with the sender's address, which servers co-sign. Kind::internal when `preimage` is none.
 Result<Bytes> complete(ByteView preimage, const Address& sender, const Signature& signature);
 
-/// The validBefore of a preimage; 0 when it has none.
-Result<std::uint64_t> valid_before_of(ByteView preimage);
+/// What later questions about a transaction need of its preimage.
+struct PreimageFacts {
+  Amount max_fee;
+  std::uint64_t valid_before;  ///< 0: absent
+  bool sponsored;
+};
+Result<PreimageFacts> read_preimage(ByteView preimage);
 
 /// TIP-1034: what the chain tells expiring transactions apart by, whoever pays the fee.
 Digest expiring_nonce_hash(ByteView preimage, const Address& sender);

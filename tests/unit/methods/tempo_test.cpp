@@ -75,7 +75,9 @@ TEST_CASE("transactions: preimage, hash, signature, wire form") {
       CHECK(to_0x(expiring_nonce_hash(preimage, payer->address())) ==
             test::text(expected, "expiringNonceHash"));
       if (!sponsored) CHECK(to_0x(keccak256(*wire)) == test::text(expected, "txHash"));
-      CHECK(*valid_before_of(preimage) == transaction.valid_before);
+      CHECK(read_preimage(preimage)->valid_before == transaction.valid_before);
+      CHECK(read_preimage(preimage)->max_fee == transaction.max_fee);
+      CHECK(read_preimage(preimage)->sponsored == sponsored);
     }
   }
 }

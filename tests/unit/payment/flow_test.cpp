@@ -17,8 +17,8 @@
 namespace paycurl {
 namespace {
 
-const Asset kAlpha{"AlphaUSD", 6, "0x20c0000000000000000000000000000000000001", "tempo:42431",
-                   true};
+const Asset kAlpha{"AlphaUSD",    6,    "0x20c0000000000000000000000000000000000001",
+                   "tempo:42431", true, true};
 const std::string kPayee = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 
 http::Head head_of(int status) {
@@ -49,7 +49,7 @@ class FakeClient : public http::Client {
     waiting_.push_back({++last_, std::move(request), &stream});
     return last_;
   }
-  void cancel(int, Error) override {}
+  void cancel(int, const Error&) override {}
   void limit(int, http::Duration) override {}
   void run() override {
     while (!waiting_.empty()) {
@@ -162,7 +162,6 @@ class FakeMethod : public Method {
     const auto price = world_.prices.find(challenge.id);
     quote.spend.total = {price == world_.prices.end() ? Amount(10'000) : price->second, kAlpha};
     quote.spend.payees = {{kPayee, quote.spend.total.amount}};
-    quote.spend.test_money = true;
     return quote;
   }
   Result<Credential> pay(const Challenge& challenge, const Quote& quote,
@@ -235,6 +234,7 @@ Outcome run(World& world, FlowOptions options = {}, const char* url = "https://a
                   {&world.protocol},
                   {&method},
                   world.limits,
+                  world.spender->signed_in_this_run(),
                   [&] { return Result<Spender*>(world.spender.get()); },
                   [](const Offer&, const Payer&) { return Result<>(); },
                   world.folder / "state",
@@ -255,6 +255,7 @@ Outcome resume(World& world) {
                   {&world.protocol},
                   {&method},
                   world.limits,
+                  world.spender->signed_in_this_run(),
                   [&] { return Result<Spender*>(world.spender.get()); },
                   [](const Offer&, const Payer&) { return Result<>(); },
                   world.folder / "state",
@@ -543,6 +544,7 @@ TEST_CASE("redirects: a credential never leaves the origin that asked for it") {
                     {&world.protocol},
                     {&method},
                     world.limits,
+                    world.spender->signed_in_this_run(),
                     [&] { return Result<Spender*>(world.spender.get()); },
                     [](const Offer&, const Payer&) { return Result<>(); },
                     world.folder / "state",

@@ -16,9 +16,11 @@ namespace {
 
 const Asset kAlpha{"AlphaUSD", 6, "0x20c0000000000000000000000000000000000001", "tempo:42431",
                    true};
-const Asset kPath{"pathUSD", 6, "0x20c0000000000000000000000000000000000000", "tempo:42431", true};
+const Asset kPath{"pathUSD",     6,    "0x20c0000000000000000000000000000000000000",
+                  "tempo:42431", true, true};
 const Asset kUsdc{"USDC.e", 6, "0x20c000000000000000000000b9537d11c60e8b50", "tempo:4217", true};
-const Asset kNamed{"FAKE", 18, "0x20c00000000000000000000000000000000000ff", "tempo:42431", false};
+const Asset kNamed{"FAKE",        18,    "0x20c00000000000000000000000000000000000ff",
+                   "tempo:42431", false, true};
 const std::string kPayer = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 const std::string kPayee = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 
@@ -30,7 +32,6 @@ Spend spend_of(const Asset& asset, Amount amount, Amount fee = 0) {
   spend.payer = kPayer;
   spend.origin = "https://api.example.com";
   spend.known_asset = asset.is_dollar;
-  spend.test_money = asset.network != "tempo:4217";
   return spend;
 }
 

@@ -1,0 +1,321 @@
+// Behind the signature: the credential goes out once, and what comes of it is written down.
+#include "src/base/text.h"
+#include "src/payment/identity.h"
+#include "src/payment/redirect.h"
+#include "src/payment/run.h"
+
+namespace paycurl {
+namespace {
+
+std::string until(Millis time) {
+  return format_rfc3339(time / 1000 * 1000);
+}
+
+}  // namespace
+
+Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url& url) {
+  events_.push_back({parts_.clock(), "answered"});
+  row_.http_status = head.status;
+  auto receipt = protocol_->receipt(head);
+  if (!receipt) {
+    parts_.audience.note(receipt.error().message);
+  } else if (*receipt) {
+    outcome_.receipt = **receipt;
+    row_.receipt = (**receipt).json.dump();
+    if (!row_.reference) row_.reference = (**receipt).reference;
+    parts_.audience.receipt(**receipt);
+  }
+  const bool is_problem = [&] {
+    const std::string* type = head.headers.find("content-type");
+    return type != nullptr && lower(*type).starts_with("application/problem+json");
+  }();
+  if (head.status == 402 && !outcome_.receipt) return Fate::collect;
+  if (head.status >= 500 && is_problem && !outcome_.receipt) return Fate::collect;
+  if (head.status < 400 || outcome_.receipt) {
+    save(PaymentStatus::settled, std::nullopt);
+    if (receipt && !*receipt && head.status < 300) {
+      parts_.audience.note("the server sent no receipt");
+    }
+  }
+  if (head.is_redirect() && options_.follow) {
+    const auto target = http::resolve(url, *head.headers.find("location"));
+    if (target) outcome_.redirect_url = target->text;
+    return Fate::discard;
+  }
+  if (const std::string* type = head.headers.find("content-type")) row_.body_type = *type;
+  return Fate::deliver;
+}
+
+/// Writes the row. The events since the last time go with it.
+void Flow::Run::save(PaymentStatus status, std::optional<Error> error) {
+  row_.status = status;
+  outcome_.payment = status;
+  if (error) row_.error_code = error->exit_status();
+  auto saved = spender_ != nullptr ? spender_->ledger().answer(row_, std::exchange(events_, {}))
+                                   : Result<>();
+  if (!saved) parts_.audience.note("the journal could not be updated: " + saved.error().message);
+  outcome_.row = row_;
+}
+
+void Flow::Run::doubt(std::string why, std::string reason, int transport) {
+  Error error{Kind::outcome_unknown, std::move(why),
+              "the payment can settle until " + until(row_.valid_until) +
+                  "; finish it with: paycurl payments resume " + row_.id,
+              std::move(reason), transport};
+  save(PaymentStatus::unknown, error);
+  outcome_.error = std::move(error);
+}
+
+void Flow::Run::settled_without(std::string why, std::string reason) {
+  Error error{Kind::not_delivered, std::move(why),
+              "the payment is in: paycurl payments show " + row_.id, std::move(reason)};
+  save(PaymentStatus::settled, error);
+  outcome_.error = std::move(error);
+}
+
+/// Sends the credential, once more when no answer came. False when nothing left this machine.
+bool Flow::Run::send_paid(const http::Request& request, std::optional<Leg>& leg) {
+  bool anything_sent = false;
+  for (int attempt = 1; attempt <= 2; ++attempt) {
+    events_.push_back({parts_.clock(), "sent"});
+    leg.emplace(*this, request, true);
+    leg->send(request);
+    const int times_sent = leg->stats().times_sent;
+    anything_sent = anything_sent || times_sent > 0;
+    sent_before_ = sent_before_ || times_sent > 1;
+    const bool again = !leg->head() && times_sent == 1 && !leg->result() &&
+                       leg->result().error().kind == Kind::transport &&
+                       leg->result().error().transport != 28;
+    if (!again) break;
+    sent_before_ = true;
+  }
+  return anything_sent;
+}
+
+void Flow::Run::deliver(const Protocol& protocol, const Credential& credential, Method& method) {
+  http::Request paid = request_;
+  paid.deadlines = options_.paid_deadlines;
+  if (auto attached = protocol.attach(credential, paid); !attached) {
+    outcome_.error = attached.error();
+    return save(PaymentStatus::not_sent, outcome_.error);
+  }
+  paid.headers.replace("Idempotency-Key", row_.idempotency_key);
+  if (paid.url.scheme == "http" && !options_.preference.allow_http) {
+    paid.peers = http::PeerRule::direct_loopback;
+  }
+  parts_.audience.paying(row_);
+  for (int hops = 0;; ++hops) {
+    std::optional<Leg> leg;
+    const bool anything_sent = send_paid(paid, leg);
+    if (!leg->head()) return after_nothing(*leg, anything_sent || hops > 0);
+    if (!leg->is_redirect()) return after_answer(*leg, method);
+    auto next = redirected(paid, *leg->head(), options_.keeps_method);
+    if (!next || next->url.origin() != paid.url.origin() || hops >= 50) {
+      return settled_without(next ? "paid, but the server then redirected to " +
+                                        printable(next->url.origin()) + ", which gets no credential"
+                                  : "paid, but the redirect that came leads nowhere",
+                             "redirect");
+    }
+    ++outcome_.redirects;
+    next->peers = paid.peers;
+    paid = std::move(*next);
+  }
+}
+
+void Flow::Run::after_nothing(const Leg& leg, bool anything_sent) {
+  const Error& why = leg.result().error();
+  if (row_.status == PaymentStatus::settled) {
+    return settled_without("paid, but no answer came behind the redirect: " + why.message,
+                           "truncated");
+  }
+  if (!anything_sent && !sent_before_) {
+    outcome_.error = why;
+    return save(PaymentStatus::not_sent, why);
+  }
+  doubt("the payment was sent and no answer came: " + why.message, "no_answer", why.transport);
+}
+
+void Flow::Run::after_answer(Leg& leg, Method& method) {
+  if (leg.is_delivery()) {
+    after_delivery(leg, method);
+  } else {
+    after_refusal(leg, method);
+  }
+}
+
+void Flow::Run::after_delivery(Leg& leg, Method& method) {
+  const int status = leg.head()->status;
+  const Result<>& result = leg.result();
+  if (spool_ && result) {
+    if (const auto size = spool_->keep(parts_.clock())) {
+      row_.body_size = size;
+      row_.body_expires = parts_.clock() + Spool::kLifetime;
+    }
+  }
+  // An error status without a receipt says nothing about the money: the rail does.
+  if (row_.status != PaymentStatus::settled && !row_.paid.amount.is_zero()) {
+    doubt("the server answered " + std::to_string(status) + " and no receipt", "no_receipt");
+    settle_by_rail(method);
+    if (row_.status != PaymentStatus::settled) return;
+    outcome_.error.reset();
+    row_.error_code.reset();
+  }
+  if (!result && result.error().kind != Kind::transport && !sink_failure_) {  // a signal
+    outcome_.error = result.error();
+    outcome_.error->message = "stopped by a signal after the payment was made";
+    outcome_.error->hint = "the payment is in: paycurl payments show " + row_.id;
+    return save(PaymentStatus::settled, outcome_.error);
+  }
+  if (!result && !sink_failure_) {
+    return settled_without("paid, but the answer did not arrive whole: " + result.error().message,
+                           result.error().transport == 23 ? "unwritable" : "truncated");
+  }
+  if (sink_failure_) {
+    settled_without("paid, but the answer could not be written: " + sink_failure_->message,
+                    "unwritable");
+    if (row_.body_size) {
+      outcome_.error->hint = "it is kept: paycurl payments show " + row_.id + " --body";
+    }
+    return;
+  }
+  outcome_.delivered = true;
+  events_.push_back({parts_.clock(), "delivered"});
+  if (options_.fail && status >= 400) {
+    return settled_without("paid, but the server answered " + std::to_string(status),
+                           "http_status");
+  }
+  save(PaymentStatus::settled, std::nullopt);
+  if (status >= 300) {
+    parts_.audience.note("paid " + describe(row_.paid) + ", but the server answered " +
+                         std::to_string(status));
+  }
+}
+
+/// A 402 after payment, or a server that failed while it was paying.
+void Flow::Run::after_refusal(Leg& leg, Method& method) {
+  const int status = leg.head()->status;
+  outcome_.problem = parse_problem(leg.collected());
+  const std::string said =
+      outcome_.problem ? ": " + outcome_.problem->text() : " with status " + std::to_string(status);
+  if (row_.status == PaymentStatus::settled) {
+    return settled_without("paid, but behind the redirect the server answered" + said, "redirect");
+  }
+  if (!leg.result()) return doubt(leg.result().error().message, "no_answer");
+  if (status == 402 && !sent_before_) {
+    save(PaymentStatus::rejected, std::nullopt);
+    outcome_.error =
+        Error{Kind::rejected, "the server refused the payment" + said,
+              row_.paid.amount.is_zero() ? "" : "it cannot settle after " + until(row_.valid_until),
+              "rejected"};
+    row_.error_code = outcome_.error->exit_status();
+  } else {
+    doubt("the server answered " + std::to_string(status) + " to the payment" + said, "refused");
+  }
+  settle_by_rail(method);
+}
+
+/// Asks the rail what became of a payment that the server did not take. Makes the outcome more
+/// exact, or leaves it.
+void Flow::Run::settle_by_rail(Method& method) {
+  if (row_.paid.amount.is_zero()) {
+    if (row_.http_status) {  // nothing was to be moved, and the server said no
+      save(PaymentStatus::rejected, std::nullopt);
+      outcome_.error->kind = Kind::rejected;
+      outcome_.error->hint.clear();
+    }
+    return;
+  }
+  const Settlement found = method.settle(row_, parts_.client);
+  if (found.state == Settlement::State::settled) {
+    row_.reference = found.reference;
+    return settled_without(
+        "the payment has settled, but it was not delivered: " + outcome_.error->message, "refused");
+  }
+  if (found.why && found.why->kind == Kind::insufficient_funds) {
+    outcome_.error = found.why;
+    return save(PaymentStatus::rejected, outcome_.error);
+  }
+  if (found.state == Settlement::State::never) {
+    outcome_.error->kind = Kind::rejected;
+    outcome_.error->hint = "it did not settle and cannot any more; the command may be run again";
+    if (found.why) outcome_.error->message += " (" + found.why->message + ")";
+    return save(PaymentStatus::rejected, outcome_.error);
+  }
+  if (found.why && row_.status == PaymentStatus::unknown) {
+    outcome_.error->message += " (" + found.why->message + ")";
+  }
+}
+
+/// Finishes an earlier payment for the same request. False when it turned out that nothing was
+/// paid.
+bool Flow::Run::finish_doubt(Row row, const Protocol& protocol, Method& method) {
+  if (!spender_->ledger().claim(row.seq)) return false;  // another process took it up
+  row_ = std::move(row);
+  outcome_.row = row_;
+  const auto echo = Json::parse(row_.challenge);
+  auto challenge = echo ? protocol.restore(*echo) : Result<Challenge>(echo.error());
+  if (challenge && can_resend_ && parts_.clock() < row_.valid_until) {
+    challenge->url = request_.url;
+    auto credential = method.rebuild(*challenge, row_, *spender_);
+    if (credential) {
+      if (options_.spool) {
+        if (auto spool = Spool::create(parts_.state_folder, row_.id))
+          spool_.emplace(std::move(*spool));
+      }
+      parts_.audience.note("finishing payment " + row_.id + " of an earlier run");
+      sent_before_ = true;
+      deliver(protocol, *credential, method);
+      sent_before_ = false;
+      spool_.reset();
+      spender_->ledger().release(row_.seq);
+      if (row_.status != PaymentStatus::rejected) return true;
+      outcome_.error.reset();
+      return false;
+    }
+  }
+  const Settlement found = method.settle(row_, parts_.client);
+  if (found.state == Settlement::State::settled) {
+    row_.reference = found.reference;
+    settled_without("an earlier run paid for this, and its answer was lost", "answer_lost");
+  } else if (found.state == Settlement::State::never) {
+    save(PaymentStatus::rejected, std::nullopt);
+  } else {
+    doubt("an earlier payment for this is still in doubt" +
+              (found.why ? " (" + found.why->message + ")" : std::string()),
+          "in_doubt");
+  }
+  spender_->ledger().release(row_.seq);
+  return found.state != Settlement::State::never;
+}
+
+Outcome Flow::Run::resume(Row row) {
+  const auto by_name = [&](const auto& list, const std::string& name) {
+    const auto at =
+        std::find_if(list.begin(), list.end(), [&](auto* item) { return item->name() == name; });
+    return at == list.end() ? nullptr : *at;
+  };
+  protocol_ = by_name(parts_.protocols, row.protocol);
+  Method* method = by_name(parts_.methods, row.method);
+  if (protocol_ == nullptr || method == nullptr) {
+    return fail({Kind::unsupported, "this paycurl does not know " + printable(row.protocol) +
+                                        " with " + printable(row.method)});
+  }
+  auto spender = parts_.spender();
+  if (!spender) return fail(spender.error());
+  spender_ = *spender;
+  auto request = request_of(row);
+  if (!request) return fail(request.error());
+  request_ = std::move(*request);
+  // Without the user's secrets the request would be another one: then only the rail can tell.
+  can_resend_ = row.request && row.request->complete;
+  if (auto ready = parts_.audience.prepare(); !ready) return fail(ready.error());
+  if (finish_doubt(std::move(row), *protocol_, *method)) return std::move(outcome_);
+  if (!outcome_.error) {
+    outcome_.error =
+        Error{Kind::rejected, "payment " + row_.id + " did not settle and cannot any more",
+              "nothing was paid; the command may be run again", "not_paid"};
+  }
+  return std::move(outcome_);
+}
+
+}  // namespace paycurl

@@ -1,0 +1,143 @@
+// Inside of the flow: what flow.cpp (asking, choosing, signing) and delivery.cpp (behind the
+// signature) share. Nobody else includes this.
+#pragma once
+
+#include <algorithm>
+
+#include "src/payment/flow.h"
+
+namespace paycurl {
+
+/// One use of a Flow: its state while it asks, pays and delivers.
+class Flow::Run {
+ public:
+  Run(FlowParts& parts, const FlowOptions& options) : parts_(parts), options_(options) {}
+
+  Outcome run(http::Request request);
+  Outcome resume(Row row);
+
+ private:
+  /// Of an answer that only explains.
+  static constexpr std::size_t kMaxProblem = 64UL * 1024;
+  static constexpr http::Duration kProblemTime = std::chrono::seconds(2);
+
+  /// What becomes of an answer's body.
+  enum class Fate { deliver, collect, discard };
+
+  /// One exchange, told to the audience as its head decides.
+  class Leg : public http::Stream {
+   public:
+    Leg(Run& run, const http::Request& request, bool paid)
+        : run_(run), url_(request.url), paid_(paid) {}
+
+    Result<> head(const http::Head& head) override {
+      head_ = head;
+      fate_ = paid_ ? run_.fate_of_paid(head, url_) : run_.fate_of_unpaid(head);
+      if (fate_ == Fate::collect) run_.parts_.client.limit(id_, kProblemTime);
+      if (!paid_ && fate_ == Fate::deliver) {
+        if (auto wanted = run_.refuse_free(head); !wanted) return wanted;
+      }
+      const HeadRole role = fate_ == Fate::deliver   ? HeadRole::answer
+                            : fate_ == Fate::discard ? HeadRole::redirect
+                            : paid_                  ? HeadRole::refusal
+                                                     : HeadRole::challenge;
+      return run_.parts_.audience.head(head, role);
+    }
+
+    Result<> data(std::string_view bytes) override {
+      if (fate_ == Fate::deliver) return run_.deliver_bytes(bytes, paid_);
+      if (fate_ == Fate::discard) return {};
+      collected_ += bytes.substr(0, kMaxProblem - std::min(kMaxProblem, collected_.size()));
+      if (collected_.size() < kMaxProblem) return {};
+      return Error{Kind::internal, "enough of the body is here"};
+    }
+
+    void done(Result<> result, const http::Stats& stats) override {
+      result_ = std::move(result);
+      stats_ = stats;
+      // A body that only explains is not worth failing for.
+      const bool signalled = !result_ && (result_.error().kind == Kind::interrupted ||
+                                          result_.error().kind == Kind::terminated);
+      if (head_ && fate_ != Fate::deliver && !signalled) result_ = {};
+    }
+
+    void send(http::Request request) {
+      id_ = run_.parts_.client.start(std::move(request), *this);
+      run_.parts_.client.run();
+      run_.outcome_.stats = stats_;
+      if (head_) {
+        run_.outcome_.head = head_;
+        run_.outcome_.url = url_;
+      }
+    }
+
+    bool is_delivery() const { return head_ && fate_ == Fate::deliver; }
+    bool is_redirect() const { return head_ && fate_ == Fate::discard; }
+    const std::optional<http::Head>& head() const { return head_; }
+    const Result<>& result() const { return result_; }
+    const http::Stats& stats() const { return stats_; }
+    std::string& collected() { return collected_; }
+
+   private:
+    Run& run_;
+    http::Url url_;
+    bool paid_;
+    int id_ = 0;
+    std::optional<http::Head> head_;
+    Fate fate_ = Fate::deliver;
+    std::string collected_;
+    Result<> result_;
+    http::Stats stats_;
+  };
+
+  void set_error(Error error) {
+    outcome_.error = std::move(error);
+    if (outcome_.payment == PaymentStatus::none) outcome_.payment = PaymentStatus::not_sent;
+  }
+  Outcome fail(Error error) {
+    set_error(std::move(error));
+    return std::move(outcome_);
+  }
+
+  std::optional<http::Answer> ask();
+  const Protocol* protocol_for(const http::Head& head) const;
+  Fate fate_of_unpaid(const http::Head& head);
+  Fate fate_of_paid(const http::Head& head, const http::Url& url);
+  Result<> refuse_free(const http::Head& head) const;
+  Result<> deliver_bytes(std::string_view bytes, bool paid);
+
+  std::vector<Offer> read_offers(const http::Answer& answer);
+  Millis clock_offset(const http::Head& head);
+  Outcome pay(const http::Answer& answer);
+  Outcome purchase(const Offer* chosen);
+  Outcome sign_and_deliver(const Offer& offer);
+  Result<> ask_again_if_expired(const Offer*& chosen);
+  Result<Row> new_row(const Offer& offer, const Payer& payer) const;
+
+  void deliver(const Protocol& protocol, const Credential& credential, Method& method);
+  bool send_paid(const http::Request& request, std::optional<Leg>& leg);
+  void after_answer(Leg& leg, Method& method);
+  void after_delivery(Leg& leg, Method& method);
+  void after_refusal(Leg& leg, Method& method);
+  void after_nothing(const Leg& leg, bool anything_sent);
+  void save(PaymentStatus status, std::optional<Error> error);
+  void doubt(std::string why, std::string reason, int transport = 0);
+  void settled_without(std::string why, std::string reason);
+  bool finish_doubt(Row row, const Protocol& protocol, Method& method);
+  void settle_by_rail(Method& method);
+
+  FlowParts& parts_;
+  const FlowOptions& options_;
+  http::Request request_;
+  Outcome outcome_;
+  Spender* spender_ = nullptr;
+  const Protocol* protocol_ = nullptr;
+  std::optional<Spool> spool_;
+  Row row_;
+  std::vector<Event> events_;
+  bool sent_before_ = false;  // the credential left already, and its answer was lost
+  bool can_resend_ = true;    // the request of a row in doubt is whole
+  std::optional<Error> sink_failure_;
+};
+
+}  // namespace paycurl
