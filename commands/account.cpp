@@ -177,8 +177,9 @@ Result<> AccountCommand::create() {
   Account account{name, "tempo", address, store_};
   if (fund_ && options_.network != "mainnet") {
     const auto funded = methods_.front()->fund(address, *client_);
-    if (!funded && !globals_->silent)
+    if (!funded && !globals_->silent) {
       say_note("the faucet was asked and did not answer: " + funded.error().message);
+    }
   }
   return print_account(account, "created ");
 }
@@ -213,8 +214,9 @@ Result<> AccountCommand::list() {
   if (!note.empty() && !globals_->silent) say_note(note);
   if (globals_->json) {
     Json array = Json::array();
-    for (const Account& account : *found)
+    for (const Account& account : *found) {
       array.push(account_json(account));
+    }
     return print(envelope().set("accounts", std::move(array)).dump() + "\n");
   }
   std::vector<std::vector<std::string>> rows;
@@ -284,8 +286,9 @@ Result<> AccountCommand::show_account(const Account& account, bool only_balances
     rows.push_back({"account", printable(account.name, 64)});
     rows.push_back({"address", account.address});
     rows.push_back({"key", account.source});
-    for (const Money& money : today)
+    for (const Money& money : today) {
       rows.push_back({"today", describe(money) + " on " + money.asset.network});
+    }
   }
   for (const Money& money : found ? *found : std::vector<Money>()) {
     rows.push_back(
@@ -328,8 +331,9 @@ Result<> AccountCommand::export_raw(const Account& account, const PrivateKey& ke
       ask_line(globals_->settings, "Whoever sees this key can take everything. Type \"" +
                                        account.name + "\" to show it:");
   if (!typed) return typed.error();
-  if (*typed != account.name)
+  if (*typed != account.name) {
     return Error{Kind::declined, "you typed something else", "", "confirm"};
+  }
   const int fd = export_fd_.value_or(STDOUT_FILENO);
   if (auto written = write_all(fd, key.hex().text()); !written) return written;
   return write_all(fd, "\n");
@@ -356,8 +360,9 @@ Result<> AccountCommand::export_key() {
 
 /// Says what would be lost: the key, with what it still holds.
 Result<> AccountCommand::remove() {
-  if (name_.empty())
+  if (name_.empty()) {
     return Error{Kind::usage, "which account? name it", "see paycurl account list"};
+  }
   auto who = chosen();
   if (!who) return who.error();
   const Account& account = who->account;
@@ -379,8 +384,9 @@ Result<> AccountCommand::remove() {
     const auto agreed =
         ask_yes(globals_->settings, "Delete account " + account.name + "? This loses " + lost +
                                         ", unless you have a copy.");
-    if (!agreed)
+    if (!agreed) {
       return Error{Kind::usage, "deleting loses " + lost, "to do it without a terminal: --yes"};
+    }
     if (!*agreed) return Error{Kind::declined, "you said no", "", "confirm"};
   }
   auto all = accounts(false);
@@ -398,8 +404,9 @@ Result<> AccountCommand::wait_for_funds(const std::string& address,
                                         const std::vector<Money>& before) {
   const auto sum = [](const std::vector<Money>& list) {
     Amount total;
-    for (const Money& money : list)
+    for (const Money& money : list) {
       total = total.plus(money.amount).value_or(total);
+    }
     return total;
   };
   const auto patience =

@@ -99,8 +99,9 @@ Result<> RequestAudience::body(std::string_view bytes) {
   if (to_.discard || silent_body_) return {};
   if (auto opened = open_output(); !opened) return opened;
   if (output_ >= 0) {
-    if (!truncated_ && ::ftruncate(output_, 0) != 0 && errno != EINVAL)
+    if (!truncated_ && ::ftruncate(output_, 0) != 0 && errno != EINVAL) {
       return write_error(to_.output, errno);
+    }
     truncated_ = true;
     return write_all(output_, bytes);
   }
@@ -119,8 +120,9 @@ Result<> RequestAudience::finish(const Outcome& outcome) {
   const bool shown = outcome.head && outcome.delivered && !silent_body_;
   if (!shown || to_.discard || truncated_) return {};
   if (auto opened = open_output(); !opened) return opened;
-  if (output_ >= 0 && ::ftruncate(output_, 0) != 0 && errno != EINVAL)
+  if (output_ >= 0 && ::ftruncate(output_, 0) != 0 && errno != EINVAL) {
     return write_error(to_.output, errno);
+  }
   return {};
 }
 

@@ -210,8 +210,9 @@ int run_command(const CommandEntry& entry, std::vector<std::string> arguments) {
   // Formats are known before anything can fail, so that failures are in it.
   globals.json = std::find(arguments.begin(), arguments.end(), "-j") != arguments.end() ||
                  std::find(arguments.begin(), arguments.end(), "--format=json") != arguments.end();
-  if (auto refused = refuse_keys_in_arguments(arguments); !refused)
+  if (auto refused = refuse_keys_in_arguments(arguments); !refused) {
     return fail(globals, refused.error());
+  }
   try {
     std::vector<std::string> prepared = with_empty_values(app, arguments);
     std::reverse(prepared.begin(), prepared.end());  // CLI11 takes them from the back

@@ -18,8 +18,9 @@ std::vector<OptionHelp> options_of(const CLI::App& app) {
   std::vector<OptionHelp> found;
   for (const CLI::Option* option : app.get_options()) {
     OptionHelp help;
-    for (const std::string& name : option->get_snames())
+    for (const std::string& name : option->get_snames()) {
       help.names.push_back("-" + name);
+    }
     for (const std::string& name : option->get_lnames()) {
       const auto& opposites = option->get_fnames();
       if (std::find(opposites.begin(), opposites.end(), name) == opposites.end()) {
@@ -41,8 +42,9 @@ std::string help_text(const CLI::App& app, const std::string& name, const std::s
   const auto options = options_of(app);
   std::vector<std::string> groups;
   for (const OptionHelp& option : options) {
-    if (std::find(groups.begin(), groups.end(), option.group) == groups.end())
+    if (std::find(groups.begin(), groups.end(), option.group) == groups.end()) {
       groups.push_back(option.group);
+    }
   }
   const bool has_common = std::find(groups.begin(), groups.end(), "Common") != groups.end();
   for (const std::string& group : groups) {
@@ -51,14 +53,16 @@ std::string help_text(const CLI::App& app, const std::string& name, const std::s
     for (const OptionHelp& option : options) {
       if (option.group != group) continue;
       std::string names;
-      for (const std::string& one : option.names)
+      for (const std::string& one : option.names) {
         names += (names.empty() ? "" : ", ") + one;
+      }
       rows.push_back({"", names + (option.value.empty() ? "" : " " + option.value), option.text});
     }
     text += "\n" + group + ":\n" + table(rows);
   }
-  if (has_common && !all)
+  if (has_common && !all) {
     text += "\nAll options: paycurl --help all. The whole story: man paycurl.\n";
+  }
   return text;
 }
 

@@ -118,8 +118,9 @@ Json money_json(const Money& money) {
 
 Json money_list(const std::vector<Money>& list) {
   Json array = Json::array();
-  for (const Money& money : list)
+  for (const Money& money : list) {
     array.push(money_json(money));
+  }
   return array;
 }
 

@@ -17,8 +17,9 @@ namespace {
 std::string short_size(double bytes) {
   constexpr std::string_view kUnits = " kMGT";
   std::size_t unit = 0;
-  for (; bytes >= 10000 && unit + 1 < kUnits.size(); ++unit)
+  for (; bytes >= 10000 && unit + 1 < kUnits.size(); ++unit) {
     bytes /= 1024;
+  }
   return std::to_string(std::llround(bytes)) + (unit == 0 ? "" : std::string(1, kUnits[unit]));
 }
 
@@ -42,8 +43,9 @@ class Meter {
     if (expected > 0) {
       const auto percent = static_cast<std::size_t>(received * 100 / expected);
       line = std::to_string(percent) + "% of " + short_size(static_cast<double>(expected)) + "B";
-      if (bar_)
+      if (bar_) {
         line = std::string(percent / 2, '#') + std::string(50 - percent / 2, ' ') + " " + line;
+      }
     }
     line += "  " + short_size(static_cast<double>(received) / elapsed) + "B/s";
     (void)write_all(STDERR_FILENO, "\r\033[K" + line);

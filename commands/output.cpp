@@ -25,8 +25,9 @@ Result<> write_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t put = ::write(fd, bytes.data(), bytes.size());
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0)
+    if (put < 0) {
       return http::transport_error(23, "writing the output: " + std::string(std::strerror(errno)));
+    }
     bytes.remove_prefix(static_cast<std::size_t>(put));
   }
   return {};
@@ -75,8 +76,9 @@ std::string table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i)
+    for (std::size_t i = 0; i < row.size(); ++i) {
       widths[i] = std::max(widths[i], width_of(row[i]));
+    }
   }
   std::string text;
   for (const auto& row : rows) {

@@ -19,9 +19,10 @@ namespace {
 Result<std::optional<Millis>> parse_time(const std::string& text) {
   if (text.empty()) return std::optional<Millis>();
   auto time = parse_rfc3339(text.size() == 10 ? text + "T00:00:00Z" : text);
-  if (!time)
+  if (!time) {
     return Error{Kind::usage, "not a time: " + printable(text, 40),
                  "write 2026-11-20 or 2026-11-20T12:00:00Z"};
+  }
   return time;
 }
 
@@ -30,8 +31,9 @@ std::string csv_field(const std::string& text) {
   const bool is_formula =
       !text.empty() && std::string_view("=+-@\t\r").find(text.front()) != std::string_view::npos;
   std::string out = is_formula ? "'" : "";
-  for (const char c : text)
+  for (const char c : text) {
     out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  }
   const bool quoted = out.find_first_of(",\"\r\n") != std::string::npos;
   return quoted ? "\"" + out + "\"" : out;
 }
@@ -58,8 +60,9 @@ std::string csv_line(const Row& row) {
                                         row.account,
                                         row.reference.value_or("")};
   std::string line;
-  for (const std::string& field : fields)
+  for (const std::string& field : fields) {
     line += (line.empty() ? "" : ",") + csv_field(field);
+  }
   return line + "\n";
 }
 
@@ -165,8 +168,9 @@ Result<> PaymentsCommand::list(const Globals& globals, bool whole_journal) {
   const Millis now = system_now();
   if (globals.json_lines) {
     std::string lines;
-    for (const Row& row : *found)
+    for (const Row& row : *found) {
       lines += payment_json(row, now).dump() + "\n";
+    }
     return print(lines);
   }
   if (!globals.json) {
@@ -176,8 +180,9 @@ Result<> PaymentsCommand::list(const Globals& globals, bool whole_journal) {
                       std::string(name_of(row.status)), describe(row.paid),
                       printable(row.http_method, 10), printable(row.url, 100)});
     }
-    if (auto printed = print(rows.empty() ? "no payments\n" : table(rows)); !printed)
+    if (auto printed = print(rows.empty() ? "no payments\n" : table(rows)); !printed) {
       return printed;
+    }
     return more ? print("(more: --limit N)\n") : Result<>();
   }
   Json payments = Json::array();
@@ -223,8 +228,9 @@ Result<> PaymentsCommand::export_rows(const Globals& globals) {
     if (!limited) filter.limit = INT64_MAX;
     const auto found = (*journal)->list(filter);
     if (!found) return found.error();
-    for (const Row& row : *found)
+    for (const Row& row : *found) {
       text += csv_line(row);
+    }
   }
   return print(text);
 }
@@ -246,8 +252,9 @@ Result<> PaymentsCommand::show_body(const Globals& globals, const Row& row) {
 }
 
 Result<> PaymentsCommand::show(const Globals& globals) {
-  if (id_.empty())
+  if (id_.empty()) {
     return Error{Kind::usage, "which payment? give its ID, or last", "see paycurl payments list"};
+  }
   const auto journal = ledger(globals);
   if (!journal) return journal.error();
   if (*journal == nullptr) return Error{Kind::usage, "no payment " + printable(id_, 40)};
@@ -285,10 +292,12 @@ Result<> PaymentsCommand::show(const Globals& globals) {
   };
   add("reference", row->reference);
   if (row->http_status) rows.push_back({"answer", std::to_string(*row->http_status)});
-  if (row->status == PaymentStatus::unknown)
+  if (row->status == PaymentStatus::unknown) {
     rows.push_back({"in doubt until", format_rfc3339(row->valid_until)});
-  for (const Event& event : *events)
+  }
+  for (const Event& event : *events) {
     rows.push_back({event.state, format_rfc3339(event.time)});
+  }
   if (row->body_expires && *row->body_expires > system_now()) {
     rows.push_back({"body", std::to_string(*row->body_size) + " bytes, kept until " +
                                 format_rfc3339(*row->body_expires)});
@@ -302,11 +311,13 @@ Outcome PaymentsCommand::resume_one(const Globals& globals, const Row& row) {
   to.discard = globals.json && output_.empty();
   RequestAudience audience(globals, to);
   std::vector<const Protocol*> protocols;
-  for (const auto& protocol : protocols_)
+  for (const auto& protocol : protocols_) {
     protocols.push_back(protocol.get());
+  }
   std::vector<Method*> methods;
-  for (const auto& method : methods_)
+  for (const auto& method : methods_) {
     methods.push_back(method.get());
+  }
   FlowOptions flow;
   flow.preference.allow_http = true;  // the row was begun under the rules of its own run
   flow.paid_deadlines = paid_deadlines_of(options_);

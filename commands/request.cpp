@@ -149,8 +149,9 @@ Result<> RequestCommand::confirm(const Globals& globals, const Offer& offer,
   const Spend& spend = offer.quote->spend;
   std::string question = "Pay " + describe(spend.total);
   if (!spend.payees.empty()) question += " to " + spend.payees.front().address;
-  if (spend.payees.size() > 1)
+  if (spend.payees.size() > 1) {
     question += " and " + std::to_string(spend.payees.size() - 1) + " others";
+  }
   question += " for " + printable(offer.challenge->url.origin()) + "?";
   const auto answer = ask_yes(globals.settings, question);
   if (!answer) {
@@ -197,11 +198,13 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
   const Expectations& expected = limits_.expected;
   flow.must_charge = expected.amount || expected.recipient || expected.currency;
   std::vector<const Protocol*> protocols;
-  for (const auto& protocol : protocols_)
+  for (const auto& protocol : protocols_) {
     protocols.push_back(protocol.get());
+  }
   std::vector<Method*> methods;
-  for (const auto& method : methods_)
+  for (const auto& method : methods_) {
     methods.push_back(method.get());
+  }
   FlowParts parts{*client_,
                   std::move(protocols),
                   std::move(methods),
@@ -243,8 +246,9 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
   RequestAudience audience(globals, to);
   Flow flow = make_flow(globals, audience, prepared->keeps_method);
   Outcome outcome = flow.run(request);
-  if (auto finished = audience.finish(outcome); !finished && !outcome.error)
+  if (auto finished = audience.finish(outcome); !finished && !outcome.error) {
     outcome.error = finished.error();
+  }
   if (is_paid(outcome)) add_money(total_, outcome.row->paid);
   check_afterwards(outcome);
   tell(globals, outcome);
@@ -311,8 +315,9 @@ Json RequestCommand::envelope_of(const http::Request& request, const Outcome& ou
       const std::string name = lower(field.name);
       if (headers.find(name) != nullptr) continue;
       Json values = Json::array();
-      for (const std::string& value : outcome.head->headers.values(name))
+      for (const std::string& value : outcome.head->headers.values(name)) {
         values.push(valid_utf8(value));
+      }
       headers.set(name, std::move(values));
     }
     Json response = Json::object({{"status", outcome.head->status},
@@ -408,8 +413,9 @@ Result<> RequestCommand::show_offers(const Globals& globals, const http::Request
   json.set("chosen",
            outcome.chosen == 0 ? Json() : Json(static_cast<std::int64_t>(outcome.chosen)));
   Json offers = Json::array();
-  for (const Offer& offer : outcome.offers)
+  for (const Offer& offer : outcome.offers) {
     offers.push(offer_json(offer));
+  }
   json.set("offers", std::move(offers));
   json.set("problem", outcome.problem ? outcome.problem->json : Json());
   json.set("error", outcome.error ? error_json(*outcome.error, &outcome) : Json());
@@ -435,9 +441,10 @@ Result<> RequestCommand::show_offers(const Globals& globals, const http::Request
       const Json* balance = quote->find("balance");
       text += "would pay from " + *quote->find("payer")->string() + " (" +
               printable(*quote->find("account")->string(), 70) + ")";
-      if (balance->members())
+      if (balance->members()) {
         text += ", which has " + *balance->find("amount")->string() + " " +
                 *balance->find("symbol")->string();
+      }
       text += "\n";
     }
     if (auto printed = print(text); !printed) return printed;

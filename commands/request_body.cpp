@@ -134,8 +134,9 @@ void add_default(http::Request& request, const std::string& name, const std::str
 Result<PreparedBody> prepare_body(const RequestOptions& options) {
   if (options.body.empty()) return PreparedBody{};
   const BodyPart::Kind first = options.body.front().kind;
-  if (first == BodyPart::Kind::form || first == BodyPart::Kind::form_string)
+  if (first == BodyPart::Kind::form || first == BodyPart::Kind::form_string) {
     return form_body(options);
+  }
   http::Body body;
   bool is_json = false;
   for (const BodyPart& part : options.body) {

@@ -246,10 +246,12 @@ Result<> check_request_options(const RequestOptions& o, const Globals& globals) 
   }
   if (o.push && o.pull) return contradiction("--push and --pull exclude each other");
   if (o.inspect && o.dry_run) return contradiction("--inspect and --dry-run exclude each other");
-  if (o.head && !o.body.empty() && !o.get)
+  if (o.head && !o.body.empty() && !o.get) {
     return contradiction("--head sends no body; use -G or -X");
-  if (o.fail && o.fail_with_body)
+  }
+  if (o.fail && o.fail_with_body) {
     return contradiction("--fail and --fail-with-body exclude each other");
+  }
   if (o.challenge && *o.challenge == 0) return contradiction("--challenge counts from 1");
   if (o.max_time.value_or(0) < 0 || o.connect_timeout.value_or(0) < 0) {
     return contradiction("a time limit is negative");

@@ -40,8 +40,9 @@ std::string header_json(const Outcome& outcome) {
       const std::string name = lower(field.name);
       if (json.find(name) != nullptr) continue;
       Json values = Json::array();
-      for (const std::string& value : outcome.head->headers.values(name))
+      for (const std::string& value : outcome.head->headers.values(name)) {
         values.push(value);
+      }
       json.set(name, std::move(values));
     }
   }
@@ -124,8 +125,9 @@ constexpr std::array<Variable, 45> kVariables{{
     {"payment_total",
      [](const WriteOutFacts& f) {
        std::string sum;
-       for (const Money& money : f.total)
+       for (const Money& money : f.total) {
          sum += (sum.empty() ? "" : ", ") + describe(money);
+       }
        return sum;
      }},
     {"redirect_url", [](const WriteOutFacts& f) { return f.outcome.redirect_url; }},

@@ -147,8 +147,9 @@ Result<Account> Accounts::find(const std::string& name) {
   // A locked keychain may hide the name: only loading tells "locked" from "not there".
   if (listing->unnamed > 0) return Account{name, "tempo", "", "mppx", false, true};
   std::string names;
-  for (const StoredKey& key : listing->keys)
+  for (const StoredKey& key : listing->keys) {
     names += " " + printable(key.name, 70);
+  }
   return Error{Kind::account, "no account \"" + name + "\"",
                names.empty() ? "make one with: paycurl account create " + name +
                                    " (or set PAYCURL_PRIVATE_KEY)"
@@ -188,8 +189,9 @@ Result<std::vector<Account>> Accounts::list(std::string& note) {
   }
   const auto usual = default_name();
   if (!usual) return usual.error();
-  for (Account& account : *accounts)
+  for (Account& account : *accounts) {
     account.is_default = account.name == *usual;
+  }
   for (const auto& [set, name] : {std::pair{settings_.has_private_key, "PAYCURL_PRIVATE_KEY"},
                                   std::pair{settings_.has_mppx_private_key, "MPPX_PRIVATE_KEY"}}) {
     if (!set) continue;

@@ -77,8 +77,9 @@ std::string uuid() {
   bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0f) | 0x40);
   bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3f) | 0x80);
   std::string text = to_hex(bytes);
-  for (const std::size_t at : {20U, 16U, 12U, 8U})
+  for (const std::size_t at : {20U, 16U, 12U, 8U}) {
     text.insert(at, "-");
+  }
   return text;
 }
 

@@ -183,8 +183,9 @@ class Items {
   Items(Items&& other) noexcept : lib_(other.lib_), list_(std::exchange(other.list_, nullptr)) {}
   Items& operator=(Items&&) = delete;
   ~Items() {
-    for (const GList* at = list_; at != nullptr; at = at->next)
+    for (const GList* at = list_; at != nullptr; at = at->next) {
       lib_.drop_object(at->data);
+    }
     lib_.drop_list(list_);
   }
 
@@ -301,8 +302,9 @@ class Keychain : public Keystore {
     std::string hint = "make it with: paycurl account create " + name;
     if (const auto listing = list(); listing && !listing->keys.empty()) {
       hint = "accounts in the keychain:";
-      for (const StoredKey& key : listing->keys)
+      for (const StoredKey& key : listing->keys) {
         hint += " " + printable(key.name, 70);
+      }
     }
     return account_error("no account \"" + name + "\" in the keychain", hint, "no_account");
   }

@@ -37,11 +37,13 @@ PaymentStatus status_of(std::string_view name) {
 
 std::string to_text(const RecordedRequest& request) {
   Json headers = Json::array();
-  for (const auto& [name, value] : request.headers)
+  for (const auto& [name, value] : request.headers) {
     headers.push(Json::Array{name, value});
+  }
   Json removed = Json::array();
-  for (const std::string& name : request.removed_headers)
+  for (const std::string& name : request.removed_headers) {
     removed.push(name);
+  }
   Json json = Json::object({{"headers", std::move(headers)},
                             {"removed", std::move(removed)},
                             {"complete", request.complete}});
@@ -149,11 +151,13 @@ std::string new_payment_id(Millis now) {
   constexpr std::string_view kDigits = "0123456789abcdefghjkmnpqrstvwxyz";  // Crockford's
   std::string id(26, '0');
   auto time = static_cast<std::uint64_t>(now);
-  for (std::size_t i = 10; i-- > 0; time >>= 5)
+  for (std::size_t i = 10; i-- > 0; time >>= 5) {
     id[i] = kDigits[time & 31];
+  }
   const auto random = random_array<16>();
-  for (std::size_t i = 0; i < 16; ++i)
+  for (std::size_t i = 0; i < 16; ++i) {
     id[10 + i] = kDigits[random[i] & 31];
+  }
   return id;
 }
 

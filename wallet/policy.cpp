@@ -12,14 +12,16 @@ constexpr int kCommonDecimals = 36;
 
 std::optional<Amount> in_common_units(const Money& money) {
   std::optional<Amount> amount = money.amount;
-  for (int i = money.asset.decimals; i < kCommonDecimals && amount; ++i)
+  for (int i = money.asset.decimals; i < kCommonDecimals && amount; ++i) {
     amount = amount->times(10);
+  }
   return amount;
 }
 
 Amount from_common_units(Amount amount, int decimals) {
-  for (int i = decimals; i < kCommonDecimals; ++i)
+  for (int i = decimals; i < kCommonDecimals; ++i) {
     amount = amount.divided_by(10).quotient;
+  }
   return amount;
 }
 

@@ -115,8 +115,9 @@ Result<> make_private_folder(const std::string& path) {
     const std::string part = path.substr(0, slash);
     if (::mkdir(part.c_str(), 0700) == 0) {
       const std::size_t parent = part.rfind('/');
-      if (auto synced = sync_folder(parent == 0 ? "/" : part.substr(0, parent)); !synced)
+      if (auto synced = sync_folder(parent == 0 ? "/" : part.substr(0, parent)); !synced) {
         return synced;
+      }
     } else if (errno != EEXIST) {
       return system_error("creating " + part, errno);
     }

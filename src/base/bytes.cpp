@@ -26,10 +26,12 @@ std::string encode(ByteView bytes, std::string_view alphabet, bool padded) {
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     const std::size_t taken = std::min<std::size_t>(3, bytes.size() - i);
     std::uint32_t group = 0;
-    for (std::size_t j = 0; j < 3; ++j)
+    for (std::size_t j = 0; j < 3; ++j) {
       group = group << 8 | (j < taken ? bytes[i + j] : 0U);
-    for (std::size_t j = 0; j <= taken; ++j)
+    }
+    for (std::size_t j = 0; j <= taken; ++j) {
       text.push_back(alphabet[group >> (18 - 6 * j) & 63]);
+    }
     if (padded) text.append(3 - taken, '=');
   }
   return text;

@@ -284,8 +284,9 @@ void Json::write(std::string& out, bool sorted) const {
     out += ']';
   } else {
     std::vector<const Member*> order;
-    for (const Member& member : *members())
+    for (const Member& member : *members()) {
       order.push_back(&member);
+    }
     if (sorted) {
       std::sort(order.begin(), order.end(),
                 [](const Member* a, const Member* b) { return precedes(a->first, b->first); });

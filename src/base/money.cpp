@@ -118,8 +118,9 @@ std::optional<Amount> parse_units(std::string_view text, int decimals) {
   std::string_view fraction = dot == std::string_view::npos ? "" : text.substr(dot + 1);
   if (whole.empty() || (dot != std::string_view::npos && fraction.empty())) return std::nullopt;
   if (whole.size() > 1 && whole.front() == '0') return std::nullopt;
-  while (!fraction.empty() && fraction.back() == '0')
+  while (!fraction.empty() && fraction.back() == '0') {
     fraction.remove_suffix(1);
+  }
   if (fraction.size() > static_cast<std::size_t>(decimals)) return std::nullopt;
   std::string digits{whole};
   digits += fraction;
@@ -134,8 +135,9 @@ std::string format_units(Amount amount, int decimals) {
   if (digits.size() <= places) digits.insert(0, places + 1 - digits.size(), '0');
   std::string fraction = digits.substr(digits.size() - places);
   digits.resize(digits.size() - places);
-  while (!fraction.empty() && fraction.back() == '0')
+  while (!fraction.empty() && fraction.back() == '0') {
     fraction.pop_back();
+  }
   return fraction.empty() ? digits : digits + "." + fraction;
 }
 

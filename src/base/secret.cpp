@@ -59,8 +59,9 @@ Result<Secret> read_secret(int fd) {
     if (space.empty()) return Error{Kind::account, "the secret is longer than 4095 bytes"};
     const ssize_t got = ::read(fd, space.data(), space.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0)
+    if (got < 0) {
       return Error{Kind::account, "reading the secret: " + std::string(std::strerror(errno))};
+    }
     if (got == 0) break;
     size += static_cast<std::size_t>(got);
   }

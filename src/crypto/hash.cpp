@@ -34,8 +34,9 @@ void permute(State& lanes) {
     }
     for (std::size_t x = 0; x < 5; ++x) {
       const std::uint64_t mix = parity[(x + 4) % 5] ^ std::rotl(parity[(x + 1) % 5], 1);
-      for (std::size_t y = 0; y < 25; y += 5)
+      for (std::size_t y = 0; y < 25; y += 5) {
         lanes[x + y] ^= mix;
+      }
     }
     std::uint64_t carried = lanes[1];
     for (std::size_t i = 0; i < 24; ++i) {
@@ -46,8 +47,9 @@ void permute(State& lanes) {
     for (std::size_t y = 0; y < 25; y += 5) {
       std::array<std::uint64_t, 5> row{};
       std::memcpy(row.data(), &lanes[y], sizeof row);
-      for (std::size_t x = 0; x < 5; ++x)
+      for (std::size_t x = 0; x < 5; ++x) {
         lanes[y + x] ^= ~row[(x + 1) % 5] & row[(x + 2) % 5];
+      }
     }
     lanes[0] ^= constant;
   }
@@ -68,8 +70,9 @@ Digest keccak256(ByteView bytes) {
     }
     permute(lanes);
   };
-  for (; bytes.size() >= kRate; bytes = bytes.subspan(kRate))
+  for (; bytes.size() >= kRate; bytes = bytes.subspan(kRate)) {
     absorb(bytes.data());
+  }
   std::copy(bytes.begin(), bytes.end(), block.begin());
   block[bytes.size()] ^= 0x01;
   block[kRate - 1] ^= 0x80;

@@ -26,8 +26,9 @@ Call& Call::add(const Word& argument) {
 }
 
 Result<Word> word_at(ByteView returned, std::size_t index) {
-  if (returned.size() < (index + 1) * 32)
+  if (returned.size() < (index + 1) * 32) {
     return Error{Kind::backend, "the contract's answer is too short"};
+  }
   Word found{};
   std::copy_n(returned.begin() + static_cast<std::ptrdiff_t>(index * 32), 32, found.begin());
   return found;

@@ -5,8 +5,9 @@ namespace paycurl::evm {
 Digest struct_hash(std::string_view type, const std::vector<Word>& members) {
   const Digest type_hash = keccak256(as_bytes(type));
   Bytes encoded(type_hash.begin(), type_hash.end());
-  for (const Word& member : members)
+  for (const Word& member : members) {
     encoded.insert(encoded.end(), member.begin(), member.end());
+  }
   return keccak256(encoded);
 }
 

@@ -14,8 +14,9 @@ Error bad(const char* why) {
 
 Bytes minimal(std::uint64_t value) {
   Bytes bytes;
-  for (; value != 0; value >>= 8)
+  for (; value != 0; value >>= 8) {
     bytes.push_back(static_cast<std::uint8_t>(value));
+  }
   std::reverse(bytes.begin(), bytes.end());
   return bytes;
 }
@@ -51,8 +52,9 @@ Result<Header> take(ByteView& rest) {
     const std::size_t digits = size - kShort;
     if (digits > rest.size() || digits > 4) return bad("a length that does not fit");
     size = 0;
-    for (const std::uint8_t digit : rest.first(digits))
+    for (const std::uint8_t digit : rest.first(digits)) {
       size = size << 8 | digit;
+    }
     if (size <= kShort || rest.front() == 0) return bad("a length that is not minimal");
     rest = rest.subspan(digits);
   }
@@ -115,8 +117,9 @@ Bytes Rlp::encode() const {
 void Rlp::append_to(Bytes& out) const {
   if (is_list_) {
     Bytes payload;
-    for (const Rlp& item : items_)
+    for (const Rlp& item : items_) {
       item.append_to(payload);
+    }
     append_header(out, 0xc0, payload.size());
     out.insert(out.end(), payload.begin(), payload.end());
     return;

@@ -56,8 +56,9 @@ Result<std::vector<Result<Json>>> Rpc::ask(const std::vector<RpcCall>& calls,
   const std::string place = request.url.host;
   auto answer = http::fetch(client_, std::move(request), kMaxAnswer);
   if (!answer && answer.error().kind != Kind::transport) return answer.error();
-  if (!answer)
+  if (!answer) {
     return backend("the node " + printable(place) + " cannot be asked: " + answer.error().message);
+  }
   const auto json = Json::parse(answer->body, kMaxAnswer);
   if (!json) {
     return backend("the node " + printable(place) + " answered " +

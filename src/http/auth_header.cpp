@@ -42,8 +42,9 @@ void append_utf8(std::string& out, std::uint32_t code) {
 std::string to_utf8(std::string_view bytes) {
   if (valid_utf8(bytes) == bytes) return std::string(bytes);
   std::string text;
-  for (const char c : bytes)
+  for (const char c : bytes) {
     append_utf8(text, static_cast<unsigned char>(c));
+  }
   return text;
 }
 

@@ -390,8 +390,9 @@ class CurlClient : public Client {
       append(exchange.fields,
              field.value.empty() ? field.name + ";" : field.name + ": " + field.value);
     }
-    for (const std::string& name : request.removed_headers)
+    for (const std::string& name : request.removed_headers) {
       append(exchange.fields, name + ":");
+    }
     set(exchange, CURLOPT_HTTPHEADER, exchange.fields.get());
   }
 
@@ -498,8 +499,9 @@ class CurlClient : public Client {
 
   void end_all(Kind kind) {
     interrupted_ = true;
-    for (const auto& exchange : exchanges_)
+    for (const auto& exchange : exchanges_) {
       cancel(exchange->id, {kind, "stopped by a signal"});
+    }
   }
 
   Settings settings_;

@@ -259,8 +259,9 @@ bool Flow::Run::finish_doubt(Row row, const Protocol& protocol, Method& method) 
     auto credential = method.rebuild(*challenge, row_, *spender_);
     if (credential) {
       if (options_.spool) {
-        if (auto spool = Spool::create(parts_.state_folder, row_.id))
+        if (auto spool = Spool::create(parts_.state_folder, row_.id)) {
           spool_.emplace(std::move(*spool));
+        }
       }
       parts_.audience.note("finishing payment " + row_.id + " of an earlier run");
       sent_before_ = true;

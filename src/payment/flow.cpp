@@ -80,8 +80,9 @@ std::optional<http::Answer> Flow::Run::ask() {
     }
     outcome_.delivered = true;
     const int status = leg.head()->status;
-    if ((options_.fail || options_.stop_at_offers) && status >= 400)
+    if ((options_.fail || options_.stop_at_offers) && status >= 400) {
       set_error(status_error(status));
+    }
     return std::nullopt;
   }
 }

@@ -69,8 +69,9 @@ Result<http::Request> request_of(const Row& row) {
   request.method = row.http_method;
   request.url = std::move(*url);
   if (!row.request) return request;
-  for (const auto& [name, value] : row.request->headers)
+  for (const auto& [name, value] : row.request->headers) {
     request.headers.add(name, value);
+  }
   request.removed_headers = row.request->removed_headers;
   if (row.request->body) request.body = std::make_shared<const http::Body>(*row.request->body);
   return request;

@@ -28,8 +28,9 @@ std::optional<Refusal> excluded(const Offer& offer, const Preference& preference
 }
 
 std::optional<Refusal> insecure(const Channel& channel, const Preference& preference) {
-  if (preference.allow_http || (!channel.plain_http && !channel.unverified_tls))
+  if (preference.allow_http || (!channel.plain_http && !channel.unverified_tls)) {
     return std::nullopt;
+  }
   if (channel.plain_http && channel.loopback) return std::nullopt;
   return Refusal{"insecure", channel.plain_http
                                  ? "it came over plain http, where anyone on the way can change it"

@@ -19,8 +19,9 @@ Result<Amount> amount_at(const Json& json) {
   const auto text = json.string_at("amount");
   if (!text) return bad(text.error().message);
   const auto amount = Amount::parse(*text);
-  if (!amount)
+  if (!amount) {
     return bad("its amount " + printable(*text, 90) + " is no whole number of base units");
+  }
   return *amount;
 }
 
@@ -110,8 +111,9 @@ Result<Charge> parse_charge(const Json& request) {
     if (auto read = read_details(*details, charge); !read) return read.error();
   }
   std::optional<Amount> rest = charge.amount;
-  for (const Split& split : charge.splits)
+  for (const Split& split : charge.splits) {
     rest = rest ? rest->minus(split.amount) : rest;
+  }
   if (!rest || (rest->is_zero() && !charge.splits.empty())) {
     return bad("its splits leave nothing to the recipient");
   }

@@ -196,8 +196,9 @@ Settlement look_up(const Row& row, evm::Rpc& rpc, Millis now) {
   const auto mined =
       sponsored ? find_by_memo(row, rpc, findings->head, rebuild->memo) : findings->transaction;
   if (!mined) return open_because(mined.error());
-  if (*mined && (*mined)->succeeded)
+  if (*mined && (*mined)->succeeded) {
     return {Settlement::State::settled, (*mined)->hash, std::nullopt};
+  }
   if (*mined) {
     Error reverted{Kind::rejected,
                    "the transaction " + printable((*mined)->hash, 80) + " was reverted"};

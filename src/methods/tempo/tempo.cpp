@@ -76,9 +76,10 @@ class Tempo : public Method {
 
   std::optional<Refusal> refusal(const Challenge& challenge) const override {
     const auto terms = read(challenge);
-    if (!terms)
+    if (!terms) {
       return Refusal{terms.error().reason.empty() ? "malformed" : terms.error().reason,
                      terms.error().message};
+    }
     if (challenge.expires && *challenge.expires < server_now(challenge) + kLeastValidity * 1000) {
       return Refusal{"expired", "it expires in less than " + std::to_string(kLeastValidity) + " s"};
     }
@@ -109,8 +110,9 @@ class Tempo : public Method {
     spend.payer = spender.payer().address;
     spend.origin = challenge.url.origin();
     spend.attempt = spender.row().id;
-    if (terms->charge.amount.is_zero())
+    if (terms->charge.amount.is_zero()) {
       return prove(challenge, *terms, *payer, std::move(spend), spender);
+    }
     return transfer(challenge, *terms, *payer, std::move(spend), spender);
   }
 
@@ -122,8 +124,9 @@ class Tempo : public Method {
     if (!made) return made.error();
     const auto payer = Address::parse(row.payer);
     if (!payer) return payer.error();
-    if (made->type == "hash")
+    if (made->type == "hash") {
       return credential(challenge, *terms, row.payer, "hash", *row.reference);
+    }
     const Digest digest = made->type == "proof"
                               ? proof_digest(terms->chain, *payer, challenge.id, challenge.realm)
                               : keccak256(made->preimage);
@@ -277,8 +280,9 @@ class Tempo : public Method {
       spend.payees.push_back({transfer.to.checksummed(), transfer.amount});
       spend.total.amount = spend.total.amount.plus(transfer.amount).value_or(terms.charge.amount);
     }
-    if (spend.payees.empty())
+    if (spend.payees.empty()) {
       spend.payees.push_back({terms.charge.recipient.checksummed(), Amount()});
+    }
     spend.known_asset = terms.known_asset;
     return spend;
   }
@@ -447,9 +451,10 @@ Result<std::unique_ptr<Method>> make_method(const MethodOptions& options, http::
   for (const auto& [key, value] : options.own) {
     const auto address = Address::parse(value);
     if (key != "fee-token" || !address) {
-      return Error{Kind::usage,
-                   "not an option of a payment method: " + printable(key + "=" + value, 80),
-                   "tempo knows -M fee-token=0xADDRESS"};
+      return Error{
+          Kind::usage,
+          "not an option of a payment method: " + printable(key, 40) + "=" + printable(value, 60),
+          "tempo knows -M fee-token=0xADDRESS"};
     }
     fee_token = *address;
   }

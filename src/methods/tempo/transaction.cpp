@@ -82,8 +82,9 @@ Result<PreimageFacts> read_preimage(ByteView preimage) {
   const Bytes& valid_before = fields->items()[kValidBefore].content();
   if (!max_fee || valid_before.size() > 8) return no_preimage();
   PreimageFacts facts{*max_fee, 0, is_sponsored(*fields)};
-  for (const std::uint8_t byte : valid_before)
+  for (const std::uint8_t byte : valid_before) {
     facts.valid_before = facts.valid_before << 8 | byte;
+  }
   return facts;
 }
 

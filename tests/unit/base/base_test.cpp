@@ -57,7 +57,10 @@ TEST_CASE("whole tokens and base units") {
                 {"0", 6, "0"},          {"0.000001", 6, "1"},
                 {"1.50", 6, "1500000"}, {"123", 0, "123"},
                 {"0.0", 2, "0"},        {"1000000.5", 18, "1000000500000000000000000"}};
-  for (const auto& [text, decimals, base] : kCases) {
+  for (const auto& c : kCases) {
+    const auto& text = c.text;
+    const int decimals = c.decimals;
+    const auto& base = c.base;
     CAPTURE(text);
     REQUIRE(parse_units(text, decimals).has_value());
     CHECK(parse_units(text, decimals)->decimal() == base);

@@ -30,7 +30,9 @@ std::vector<Result<Challenge>> read(const std::string& field) {
 }
 
 void check_same(const Challenge& challenge, const Json& expected) {
-  for (const auto& [name, value] : *expected.members()) {
+  for (const auto& member : *expected.members()) {
+    const std::string& name = member.first;
+    const Json& value = member.second;
     CAPTURE(name);
     if (name == "request") {
       CHECK(challenge.request.canonical() == value.canonical());

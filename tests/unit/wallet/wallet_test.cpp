@@ -14,8 +14,8 @@
 namespace paycurl {
 namespace {
 
-const Asset kAlpha{"AlphaUSD", 6, "0x20c0000000000000000000000000000000000001", "tempo:42431",
-                   true};
+const Asset kAlpha{"AlphaUSD",    6,    "0x20c0000000000000000000000000000000000001",
+                   "tempo:42431", true, true};
 const Asset kPath{"pathUSD",     6,    "0x20c0000000000000000000000000000000000000",
                   "tempo:42431", true, true};
 const Asset kUsdc{"USDC.e", 6, "0x20c000000000000000000000b9537d11c60e8b50", "tempo:4217", true};
@@ -469,7 +469,7 @@ TEST_CASE("bodies are kept, up to a size and an age") {
   test::Folder folder;
   const std::string state = folder / "state";
   {
-    auto spool = std::move(*Spool::create(state, "01a"));
+    auto spool = *Spool::create(state, "01a");
     spool.write("hello");
     CHECK(spool.keep(system_now()) == 5);
   }
@@ -480,12 +480,12 @@ TEST_CASE("bodies are kept, up to a size and an age") {
   CHECK(std::string(text) == "hello");
   ::close(*fd);
   {
-    auto dropped = std::move(*Spool::create(state, "01b"));
+    auto dropped = *Spool::create(state, "01b");
     dropped.write("x");
   }
   CHECK(Spool::open(state, "01b").error().kind == Kind::usage);
   {
-    auto large = std::move(*Spool::create(state, "01c"));
+    auto large = *Spool::create(state, "01c");
     const std::string megabyte(1 << 20, 'x');
     for (int i = 0; i < 17; ++i)
       large.write(megabyte);
@@ -493,7 +493,7 @@ TEST_CASE("bodies are kept, up to a size and an age") {
   }
   CHECK_FALSE(Spool::open(state, "01c").has_value());
   {
-    auto late = std::move(*Spool::create(state, "01d"));
+    auto late = *Spool::create(state, "01d");
     CHECK(late.keep(system_now() + 25 * 3600 * 1000) == 0);
   }
   CHECK_FALSE(Spool::open(state, "01a").has_value());
