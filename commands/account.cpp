@@ -20,38 +20,26 @@ constexpr auto kFaucetPatience = std::chrono::seconds(30);
 
 class AccountCommand : public Command {
  public:
-  void declare(CLI::App& app) override {
-    app.add_option("verb", verb_, "what to do")->type_name("VERB");
-    app.add_option("name", name_, "the account")->type_name("NAME");
-    constexpr const char* kGroup = "Account";
-    add_value(app, "-a,--account", name_, "NAME", "the account, as NAME")->group(kGroup);
-    add_value(app, "--store", store_, "PLACE",
-              "keep the key in the keychain (default) or in a file")
-        ->group(kGroup);
-    add_value(app, "--key-fd", key_fd_, "N", "import: read the key from this descriptor")
-        ->group(kGroup);
-    add_value(app, "--key-file", key_file_, "FILE", "import: read the key from this encrypted file")
-        ->group(kGroup);
-    add_value(app, "--password-fd", password_.fd, "N",
-              "read the key file's password from this descriptor")
-        ->group(kGroup);
-    add_value(app, "--password-file", password_.file, "FILE",
-              "read the key file's password from this file")
-        ->group(kGroup);
-    add_value(app, "-o,--output", output_, "FILE", "export: write the encrypted key to this file")
-        ->group(kGroup);
-    add_flag(app, "--raw", raw_, "export: show the bare key")->group(kGroup);
-    add_value(app, "--fd", export_fd_, "N", "export --raw: write the key to this descriptor")
-        ->group(kGroup);
-    add_flag(app, "--yes", yes_, "delete: do not ask")->group(kGroup);
-    add_flag(app, "--fund,!--no-fund", fund_, "create: ask the test network's faucet (default)")
-        ->group(kGroup);
-    add_value(app, "--network", options_.network, "NAME", "mainnet, testnet or a chain id")
-        ->group(kGroup);
-    add_value(app, "--rpc-url", options_.rpc_url, "URL", "the chain's node to ask")->group(kGroup);
-    add_value(app, "-m,--max-time", options_.max_time, "SECONDS",
-              "fund: wait at most that long (30)")
-        ->group(kGroup);
+  void declare(OptionSet& set) override {
+    set.in("Account")
+        .positional("verb", verb_, "what to do")
+        .positional("name", name_, "the account")
+        .value("-a,--account", name_, "NAME", "the account, as NAME")
+        .value("--store", store_, "PLACE", "keep the key in the keychain (default) or in a file")
+        .value("--key-fd", key_fd_, "N", "import: read the key from this descriptor")
+        .value("--key-file", key_file_, "FILE", "import: read the key from this encrypted file")
+        .value("--password-fd", password_.fd, "N",
+               "read the key file's password from this descriptor")
+        .value("--password-file", password_.file, "FILE",
+               "read the key file's password from this file")
+        .value("-o,--output", output_, "FILE", "export: write the encrypted key to this file")
+        .flag("--raw", raw_, "export: show the bare key")
+        .value("--fd", export_fd_, "N", "export --raw: write the key to this descriptor")
+        .flag("--yes", yes_, "delete: do not ask")
+        .flag("--fund", fund_, "create: ask the test network's faucet (default)")
+        .value("--network", options_.network, "NAME", "mainnet, testnet or a chain id")
+        .value("--rpc-url", options_.rpc_url, "URL", "the chain's node to ask")
+        .value("-m,--max-time", options_.max_time, "SECONDS", "fund: wait at most that long (30)");
   }
 
   Result<int> run(const Globals& globals) override;

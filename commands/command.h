@@ -13,11 +13,9 @@
 #include "src/base/result.h"
 #include "wallet/settings.h"
 
-namespace CLI {  // NOLINT(readability-identifier-naming): the library's name
-class App;       // CLI11 costs 3 s per translation unit; headers never include it.
-}
-
 namespace paycurl {
+
+class OptionSet;  // CLI11 costs 3 s per translation unit; headers never include it
 
 /// The flags every subcommand understands. Values only: no services in here.
 struct Globals {
@@ -34,8 +32,9 @@ class Command {
  public:
   virtual ~Command() = default;
 
-  /// Adds this command's options to `app`. Called once, before parsing.
-  virtual void declare(CLI::App& app) = 0;
+  /// Adds this command's options to `set`, which lives until `run` returns. Called once, before
+  /// parsing.
+  virtual void declare(OptionSet& set) = 0;
 
   /// Does the work. Called at most once, after the options were parsed. The value is the exit
   /// status of a command that has said already what went wrong.

@@ -107,34 +107,28 @@ struct Help {
   bool version = false;
 };
 
-void declare_globals(CLI::App& app, Globals& globals, std::string& format, int& verbose,
-                     Help& help) {
-  app.set_help_flag();
-  constexpr const char* kGroup = "Common";
-  app.add_flag("-v,--verbose", verbose, "show both requests and the payment; -vv decodes")
-      ->group(kGroup);
-  add_flag(app, "-s,--silent", globals.silent, "no meter, no messages")->group(kGroup);
-  app.add_flag_callback(
-         "-j", [&format] { format = "json"; }, "the same as --format json")
-      ->group(kGroup);
-  add_value(app, "--format", format, "FORMAT", "text, json, or jsonl and csv where lists are")
-      ->group(kGroup);
-  add_value(app, "--color", globals.color, "WHEN", "auto, always or never")->group("Output");
-  add_flag(app, "-q,--disable", globals.no_config, "no config file is read; there is none yet")
-      ->group("Output");
-  app.add_flag("-h,--help", help.wanted, "this text; --help all for every option")->group(kGroup);
-  app.add_flag("-V,--version", help.version, "the version; with -v, of the libraries too")
-      ->group(kGroup);
+void declare_globals(OptionSet& set, Globals& globals, std::string& format, Help& help) {
+  set.app().set_help_flag();
+  set.in("Common")
+      .counter("-v,--verbose", globals.verbosity, "show both requests and the payment; -vv decodes")
+      .flag("-s,--silent", globals.silent, "no meter, no messages")
+      .action(
+          "-j", [&format] { format = "json"; }, "the same as --format json")
+      .value("--format", format, "FORMAT", "text, json, or jsonl and csv where lists are")
+      .flag("-h,--help", help.wanted, "this text; --help all for every option")
+      .flag("-V,--version", help.version, "the version; with -v, of the libraries too");
+  set.in("Output")
+      .value("--color", globals.color, "WHEN", "auto, always or never")
+      .flag("-q,--disable", globals.no_config, "no config file is read; there is none yet");
 }
 
 }  // namespace
 
-void declare_common_options(CLI::App& app) {
+void declare_common_options(OptionSet& set) {
   static Globals globals;
   static std::string format;
-  static int verbose = 0;
   static Help help;
-  declare_globals(app, globals, format, verbose, help);
+  declare_globals(set, globals, format, help);
 }
 
 namespace {
@@ -188,8 +182,12 @@ int fail(const Globals& globals, const Error& error) {
   return error.exit_status();
 }
 
-int show_help(const CLI::App& app, const CommandEntry& entry,
-              const std::vector<std::string>& arguments) {
+int show_help(const CommandEntry& entry, const std::vector<std::string>& arguments) {
+  CLI::App app;
+  OptionSet set(app, nullptr);
+  const auto command = entry.make();
+  command->declare(set);
+  declare_common_options(set);
   const bool is_default = &entry == &command_table().front();
   const bool all = std::find(arguments.begin(), arguments.end(), "all") != arguments.end();
   std::string text =
@@ -204,9 +202,10 @@ int run_command(const CommandEntry& entry, std::vector<std::string> arguments) {
   std::string format = "text";
   Help help;
   CLI::App app;
+  OptionSet set(app, &arguments);
   const auto command = entry.make();
-  command->declare(app);
-  declare_globals(app, globals, format, globals.verbosity, help);
+  command->declare(set);
+  declare_globals(set, globals, format, help);
   // Formats are known before anything can fail, so that failures are in it.
   globals.json = std::find(arguments.begin(), arguments.end(), "-j") != arguments.end() ||
                  std::find(arguments.begin(), arguments.end(), "--format=json") != arguments.end();
@@ -218,10 +217,10 @@ int run_command(const CommandEntry& entry, std::vector<std::string> arguments) {
     std::reverse(prepared.begin(), prepared.end());  // CLI11 takes them from the back
     app.parse(std::move(prepared));
   } catch (const CLI::ParseError& error) {
-    if (help.wanted) return show_help(app, entry, arguments);
+    if (help.wanted) return show_help(entry, arguments);
     return fail(globals, translated(error));
   }
-  if (help.wanted) return show_help(app, entry, arguments);
+  if (help.wanted) return show_help(entry, arguments);
   if (help.version) return print(version_text(globals.verbosity > 0)) ? 0 : 23;
   globals.json = format == "json";
   globals.json_lines = format == "jsonl";

@@ -44,9 +44,10 @@ Grammar read_grammar() {
       continue;
     }
     CLI::App app;
+    OptionSet set(app, nullptr);
     const auto command = entry.make();
-    command->declare(app);
-    declare_common_options(app);
+    command->declare(set);
+    declare_common_options(set);
     grammar.commands.push_back({std::string(entry.name), std::string(entry.summary),
                                 verbs_of(entry.synopsis), options_of(app)});
   }
@@ -253,9 +254,7 @@ std::string fish_script(const Grammar& grammar) {
 
 class CompletionsCommand : public Command {
  public:
-  void declare(CLI::App& app) override {
-    app.add_option("shell", shell_, "bash, zsh or fish")->type_name("SHELL");
-  }
+  void declare(OptionSet& set) override { set.positional("shell", shell_, "bash, zsh or fish"); }
 
   Result<int> run(const Globals& /*globals*/) override {
     const Grammar grammar = read_grammar();

@@ -10,6 +10,8 @@ class App;
 
 namespace paycurl {
 
+class OptionSet;
+
 struct OptionHelp {
   std::vector<std::string> names;  ///< "-o", "--output"
   std::string value;               ///< "FILE"; empty for a flag
@@ -21,7 +23,7 @@ struct OptionHelp {
 std::vector<OptionHelp> options_of(const CLI::App& app);
 
 /// Declares the options that every command has, where only their names are of interest.
-void declare_common_options(CLI::App& app);
+void declare_common_options(OptionSet& set);
 
 /// The help of one command: synopsis, then its options in groups; only the common ones unless
 /// `all`.

@@ -72,32 +72,26 @@ constexpr std::string_view kCsvHead =
 
 class PaymentsCommand : public Command {
  public:
-  void declare(CLI::App& app) override {
-    app_ = &app;
-    app.add_option("verb", verb_, "what to do")->type_name("VERB");
-    app.add_option("id", id_, "a payment: its ID, the start of it, or last")->type_name("ID");
-    constexpr const char* kGroup = "Payments";
-    add_value(app, "--limit", filter_.limit, "N", "list: at most that many (20)")->group(kGroup);
-    add_value(app, "--since", since_, "TIME", "from that time on")->group(kGroup);
-    add_value(app, "--until", until_, "TIME", "before that time")->group(kGroup);
-    add_value(app, "--host", filter_.host, "NAME", "of that host")->group(kGroup);
-    add_value(app, "--status", filter_.status, "WORD", "settled, unknown, rejected or not_sent")
-        ->group(kGroup);
-    add_value(app, "-a,--account", filter_.account, "NAME", "of that account")->group(kGroup);
-    add_flag(app, "--body", body_, "show: print the kept body again")->group(kGroup);
-    add_value(app, "-o,--output", output_, "FILE", "resume: write the body to this file")
-        ->group(kGroup);
-    add_value(app, "--rpc-url", options_.rpc_url, "URL", "resume: the chain's node to ask")
-        ->group(kGroup);
-    add_value(app, "--network", options_.network, "NAME", "resume: mainnet, testnet or a chain id")
-        ->group(kGroup);
-    add_flag(app, "--offline", options_.offline, "resume: never ask a chain's node")->group(kGroup);
-    add_value(app, "--password-fd", password_.fd, "N",
-              "read the key file's password from this descriptor")
-        ->group(kGroup);
-    add_value(app, "--password-file", password_.file, "FILE",
-              "read the key file's password from this file")
-        ->group(kGroup);
+  void declare(OptionSet& set) override {
+    set_ = &set;
+    set.in("Payments")
+        .positional("verb", verb_, "what to do")
+        .positional("id", id_, "a payment: its ID, the start of it, or last")
+        .value("--limit", filter_.limit, "N", "list: at most that many (20)")
+        .value("--since", since_, "TIME", "from that time on")
+        .value("--until", until_, "TIME", "before that time")
+        .value("--host", filter_.host, "NAME", "of that host")
+        .value("--status", filter_.status, "WORD", "settled, unknown, rejected or not_sent")
+        .value("-a,--account", filter_.account, "NAME", "of that account")
+        .flag("--body", body_, "show: print the kept body again")
+        .value("-o,--output", output_, "FILE", "resume: write the body to this file")
+        .value("--rpc-url", options_.rpc_url, "URL", "resume: the chain's node to ask")
+        .value("--network", options_.network, "NAME", "resume: mainnet, testnet or a chain id")
+        .flag("--offline", options_.offline, "resume: never ask a chain's node")
+        .value("--password-fd", password_.fd, "N",
+               "read the key file's password from this descriptor")
+        .value("--password-file", password_.file, "FILE",
+               "read the key file's password from this file");
   }
 
   Result<int> run(const Globals& globals) override;
@@ -113,7 +107,7 @@ class PaymentsCommand : public Command {
   Outcome resume_one(const Globals& globals, const Row& row);
   Result<Ledger*> ledger(const Globals& globals);
 
-  CLI::App* app_ = nullptr;
+  OptionSet* set_ = nullptr;
   std::string verb_, id_, since_, until_, output_;
   LedgerFilter filter_;
   bool body_ = false;
@@ -218,7 +212,7 @@ Result<> PaymentsCommand::list(const Globals& globals, bool whole_journal) {
 
 /// The whole journal unless --limit says otherwise; CSV unless a format says otherwise.
 Result<> PaymentsCommand::export_rows(const Globals& globals) {
-  const bool limited = app_->count("--limit") != 0;
+  const bool limited = set_->given("--limit");
   if (globals.json || globals.json_lines) return list(globals, !limited);
   const auto journal = ledger(globals);
   if (!journal) return journal.error();

@@ -49,9 +49,9 @@ bool is_valid_utf8(const std::string& text) {
 
 class RequestCommand : public Command {
  public:
-  void declare(CLI::App& app) override {
-    app_ = &app;
-    declare_request_options(app, options_);
+  void declare(OptionSet& set) override {
+    set_ = &set;
+    declare_request_options(set, options_);
   }
 
   Result<int> run(const Globals& globals) override;
@@ -76,7 +76,7 @@ class RequestCommand : public Command {
   Result<> write_variables(const std::string& url, const http::Request& request,
                            const Outcome& outcome, std::size_t index, const std::string& file);
 
-  CLI::App* app_ = nullptr;
+  OptionSet* set_ = nullptr;
   RequestOptions options_;
   Limits limits_;
   Preference preference_;
@@ -88,7 +88,7 @@ class RequestCommand : public Command {
 };
 
 Result<> RequestCommand::set_up(const Globals& globals) {
-  collect_body_parts(*app_, options_);
+  collect_body_parts(*set_, options_);
   if (auto fine = check_request_options(options_, globals); !fine) return fine;
   auto limits = limits_of(options_, globals.settings);
   if (!limits) return limits.error();

@@ -32,169 +32,119 @@ const std::vector<std::pair<const char*, BodyPart::Kind>>& body_options() {
   return options;
 }
 
-void declare_asked(CLI::App& app, RequestOptions& o) {
-  add_value(app, "-X,--request", o.method, "METHOD", "use this request method")->group(kCommon);
-  add_list(app, "-H,--header", o.headers, "LINE", "send a header field: 'Name: value'")
-      ->group(kCommon);
-  const auto body = [&](const char* names, const char* value, const std::string& text,
-                        const char* group) {
-    // The values are collected afterwards, in the order of the command line.
-    app.add_option(names, text)
-        ->expected(1, 1 << 29)
-        ->allow_extra_args(false)
-        ->type_name(value)
-        ->group(group);
-  };
-  body("-d,--data", "DATA", "send a body (POST); @FILE reads a file, @- stdin", kCommon);
-  body("--json", "DATA", "send JSON, with its Content-Type and Accept", kCommon);
-  body("--data-ascii", "DATA", "the same as --data", kHttp);
-  body("--data-raw", "DATA", "like --data, but @ means nothing", kHttp);
-  body("--data-binary", "DATA", "like --data, but files keep their line ends", kHttp);
-  body("--data-urlencode", "DATA", "like --data, URL-encoded: NAME=content, NAME@FILE", kHttp);
-  body("-F,--form", "NAME=CONTENT", "send a multipart form; @FILE uploads, <FILE reads", kHttp);
-  body("--form-string", "NAME=STRING", "the same without a meaning of @ and <", kHttp);
-  add_flag(app, "-G,--get", o.get, "put the data into the URL and use GET")->group(kHttp);
-  add_flag(app, "-I,--head", o.head, "ask for the head only")->group(kHttp);
-  add_value(app, "-A,--user-agent", o.user_agent, "NAME", "send this User-Agent")->group(kHttp);
-  add_value(app, "-e,--referer", o.referer, "URL", "send this Referer")->group(kHttp);
-  add_value(app, "-u,--user", o.user, "USER:PASSWORD", "send HTTP Basic authentication")
-      ->group(kHttp);
-  add_flag(app, "--basic", o.basic, "HTTP Basic authentication (the default)")->group(kHttp);
-  add_value(app, "--oauth2-bearer,--bearer", o.bearer, "TOKEN", "send a bearer token")
-      ->group(kHttp);
-  add_value(app, "--proto-default", o.proto_default, "SCHEME", "the scheme of URLs without one")
-      ->group(kHttp);
-  add_flag(app, "-g,--globoff", o.globoff, "allow [ ] { } in URLs")->group(kHttp);
-  app.add_option("--url,url", o.urls, "the URL to ask")
+void declare_asked(OptionSet& set, RequestOptions& o) {
+  set.in(kCommon)
+      .value("-X,--request", o.method, "METHOD", "use this request method")
+      .list("-H,--header", o.headers, "LINE", "send a header field: 'Name: value'")
+      .ordered("-d,--data", "DATA", "send a body (POST); @FILE reads a file, @- stdin")
+      .ordered("--json", "DATA", "send JSON, with its Content-Type and Accept");
+  set.in(kHttp)
+      .ordered("--data-ascii", "DATA", "the same as --data")
+      .ordered("--data-raw", "DATA", "like --data, but @ means nothing")
+      .ordered("--data-binary", "DATA", "like --data, but files keep their line ends")
+      .ordered("--data-urlencode", "DATA", "like --data, URL-encoded: NAME=content, NAME@FILE")
+      .ordered("-F,--form", "NAME=CONTENT", "send a multipart form; @FILE uploads, <FILE reads")
+      .ordered("--form-string", "NAME=STRING", "the same without a meaning of @ and <")
+      .flag("-G,--get", o.get, "put the data into the URL and use GET")
+      .flag("-I,--head", o.head, "ask for the head only")
+      .value("-A,--user-agent", o.user_agent, "NAME", "send this User-Agent")
+      .value("-e,--referer", o.referer, "URL", "send this Referer")
+      .value("-u,--user", o.user, "USER:PASSWORD", "send HTTP Basic authentication")
+      .flag("--basic", o.basic, "HTTP Basic authentication (the default)")
+      .value("--oauth2-bearer,--bearer", o.bearer, "TOKEN", "send a bearer token")
+      .value("--proto-default", o.proto_default, "SCHEME", "the scheme of URLs without one")
+      .flag("-g,--globoff", o.globoff, "allow [ ] { } in URLs");
+  set.app()
+      .add_option("--url,url", o.urls, "the URL to ask")
       ->expected(0, 1 << 29)
       ->type_name("URL")
       ->group(kHttp);
 }
 
-void declare_sending(CLI::App& app, RequestOptions& o) {
-  add_flag(app, "-L,--location", o.location, "follow redirects")->group(kCommon);
-  add_value(app, "--max-redirs", o.max_redirs, "N", "at most that many; -1 is any number (50)")
-      ->group(kHttp);
-  add_flag(app, "-k,--insecure", o.insecure, "do not verify TLS certificates; nothing is paid then")
-      ->group(kConnection);
-  add_value(app, "--cacert", o.cacert, "FILE", "trust the certificates in this file")
-      ->group(kConnection);
-  add_value(app, "--capath", o.capath, "FOLDER", "trust the certificates in this folder")
-      ->group(kConnection);
-  add_value(app, "-x,--proxy", o.proxy, "URL", "use this proxy")->group(kConnection);
-  add_flag(app, "--compressed", o.compressed, "ask for a compressed answer and decode it")
-      ->group(kHttp);
-  const auto version = [&](const char* names, const char* value, const char* text) {
-    app.add_flag_callback(
-           names, [&o, value] { o.http_version = value; }, text)
-        ->group(kConnection);
-  };
-  version("-0,--http1.0", "1.0", "use HTTP 1.0");
-  version("--http1.1", "1.1", "use HTTP 1.1");
-  version("--http2", "2", "use HTTP 2");
-  add_value(app, "-m,--max-time", o.max_time, "SECONDS", "limit the whole exchange; 0 is no limit")
-      ->group(kCommon);
-  add_value(app, "--connect-timeout", o.connect_timeout, "SECONDS", "limit connecting (10)")
-      ->group(kConnection);
-  add_value(app, "-y,--speed-time", o.speed_time, "SECONDS",
-            "give up when slower than -Y for that long")
-      ->group(kConnection);
-  add_value(app, "-Y,--speed-limit", o.speed_limit, "BYTES",
-            "the speed that -y speaks of, per second (1)")
-      ->group(kConnection);
+void declare_sending(OptionSet& set, RequestOptions& o) {
+  const auto version = [&o](const char* value) { return [&o, value] { o.http_version = value; }; };
+  set.in(kCommon)
+      .flag("-L,--location", o.location, "follow redirects")
+      .value("-m,--max-time", o.max_time, "SECONDS", "limit the whole exchange; 0 is no limit");
+  set.in(kHttp)
+      .value("--max-redirs", o.max_redirs, "N", "at most that many; -1 is any number (50)")
+      .flag("--compressed", o.compressed, "ask for a compressed answer and decode it");
+  set.in(kConnection)
+      .flag("-k,--insecure", o.insecure, "do not verify TLS certificates; nothing is paid then")
+      .value("--cacert", o.cacert, "FILE", "trust the certificates in this file")
+      .value("--capath", o.capath, "FOLDER", "trust the certificates in this folder")
+      .value("-x,--proxy", o.proxy, "URL", "use this proxy")
+      .action("-0,--http1.0", version("1.0"), "use HTTP 1.0")
+      .action("--http1.1", version("1.1"), "use HTTP 1.1")
+      .action("--http2", version("2"), "use HTTP 2")
+      .value("--connect-timeout", o.connect_timeout, "SECONDS", "limit connecting (10)")
+      .value("-y,--speed-time", o.speed_time, "SECONDS",
+             "give up when slower than -Y for that long")
+      .value("-Y,--speed-limit", o.speed_limit, "BYTES",
+             "the speed that -y speaks of, per second (1)");
 }
 
-void declare_output(CLI::App& app, RequestOptions& o) {
-  add_list(app, "-o,--output", o.outputs, "FILE", "write the body to a file")->group(kCommon);
-  add_flag(app, "-O,--remote-name", o.remote_name,
-           "write the body to a file named like the URL's end")
-      ->group(kOutput);
-  add_value(app, "-D,--dump-header", o.dump_header, "FILE", "write the answer's head to a file")
-      ->group(kOutput);
-  add_flag(app, "-i,--include", o.include, "print the answer's head before the body")
-      ->group(kCommon);
-  add_flag(app, "-f,--fail", o.fail, "exit 22 on a status of 400 and above, without the body")
-      ->group(kCommon);
-  add_flag(app, "--fail-with-body", o.fail_with_body, "the same, with the body")->group(kOutput);
-  add_flag(app, "-S,--show-error", o.show_error, "with -s, still say what went wrong")
-      ->group(kOutput);
-  add_value(app, "-w,--write-out", o.write_out, "FORMAT",
-            "print this afterwards; %{name} is a variable")
-      ->group(kOutput);
-  add_flag(app, "-N,--no-buffer", o.no_buffer, "has no effect: output is never buffered")
-      ->group(kOutput);
-  add_flag(app, "-#,--progress-bar", o.progress_bar, "show the progress as a bar")->group(kOutput);
-  app.add_flag("--progress-meter,!--no-progress-meter", o.progress_meter,
-               "show the progress on a terminal")
-      ->take_last()
-      ->group(kOutput);
-  app.add_flag("--spool,!--no-spool", o.spool, "keep what was paid for, for `payments show --body`")
-      ->take_last()
-      ->group(kOutput);
+void declare_output(OptionSet& set, RequestOptions& o) {
+  set.in(kCommon)
+      .list("-o,--output", o.outputs, "FILE", "write the body to a file")
+      .flag("-i,--include", o.include, "print the answer's head before the body")
+      .flag("-f,--fail", o.fail, "exit 22 on a status of 400 and above, without the body");
+  set.in(kOutput)
+      .flag("-O,--remote-name", o.remote_name, "write the body to a file named like the URL's end")
+      .value("-D,--dump-header", o.dump_header, "FILE", "write the answer's head to a file")
+      .flag("--fail-with-body", o.fail_with_body, "the same as --fail, with the body")
+      .flag("-S,--show-error", o.show_error, "with -s, still say what went wrong")
+      .value("-w,--write-out", o.write_out, "FORMAT",
+             "print this afterwards; %{name} is a variable")
+      .flag("-N,--no-buffer", o.no_buffer, "has no effect: output is never buffered")
+      .flag("-#,--progress-bar", o.progress_bar, "show the progress as a bar")
+      .flag("--progress-meter", o.progress_meter, "show the progress on a terminal (default)")
+      .flag("--spool", o.spool, "keep what was paid for, for `payments show --body` (default)");
 }
 
-void declare_payment(CLI::App& app, RequestOptions& o) {
-  add_flag(app, "--inspect", o.inspect, "show the offers and what could be paid; pays nothing")
-      ->group(kPayment);
-  add_flag(app, "--dry-run", o.dry_run, "do everything up to the signature")->group(kPayment);
-  app.add_flag("--pay,!--no-pay", o.pay, "pay when asked to (the default); --no-pay is plain curl")
-      ->take_last()
-      ->group(kPayment);
-  add_list(app, "--max-spend", o.max_spend, "LIMIT",
-           "at most that much in this run: 0.05, 5:TOKEN (1.00)")
-      ->group(kPayment);
-  add_value(app, "--max-fee", o.max_fee, "LIMIT",
-            "at most that much network fee for a payment (0.02)")
-      ->group(kPayment);
-  add_flag(app, "--confirm", o.confirm, "ask on the terminal before paying")->group(kPayment);
-  add_flag(app, "--yes", o.yes, "do not ask")->group(kPayment);
-  add_value(app, "--expect-amount", o.expect_amount, "X", "pay only this price: 0.01 or '<=0.01'")
-      ->group(kPayment);
-  add_value(app, "--expect-recipient", o.expect_recipient, "ADDRESS", "pay only to this address")
-      ->group(kPayment);
-  add_value(app, "--expect-currency", o.expect_currency, "TOKEN", "pay only in this token")
-      ->group(kPayment);
-  add_value(app, "--expect-status", o.expect_status, "N", "fail when the final status is another")
-      ->group(kPayment);
-  add_flag(app, "--expect-receipt", o.expect_receipt, "fail when no receipt came")->group(kPayment);
-  add_list(app, "--token", o.tokens, "ADDRESS:DECIMALS[:SYMBOL]",
-           "a token that paycurl does not know")
-      ->group(kPayment);
-  add_flag(app, "--allow-http", o.allow_http, "pay over plain http, or TLS that -k left unverified")
-      ->group(kPayment);
+void declare_payment(OptionSet& set, RequestOptions& o) {
+  set.in(kPayment)
+      .flag("--inspect", o.inspect, "show the offers and what could be paid; pays nothing")
+      .flag("--dry-run", o.dry_run, "do everything up to the signature")
+      .flag("--pay", o.pay, "pay when asked to (default); --no-pay is plain curl")
+      .list("--max-spend", o.max_spend, "LIMIT",
+            "at most that much in this run: 0.05, 5:TOKEN (1.00)")
+      .value("--max-fee", o.max_fee, "LIMIT", "at most that much network fee for a payment (0.02)")
+      .flag("--confirm", o.confirm, "ask on the terminal before paying")
+      .flag("--yes", o.yes, "do not ask")
+      .value("--expect-amount", o.expect_amount, "X", "pay only this price: 0.01 or '<=0.01'")
+      .value("--expect-recipient", o.expect_recipient, "ADDRESS", "pay only to this address")
+      .value("--expect-currency", o.expect_currency, "TOKEN", "pay only in this token")
+      .value("--expect-status", o.expect_status, "N", "fail when the final status is another")
+      .flag("--expect-receipt", o.expect_receipt, "fail when no receipt came")
+      .list("--token", o.tokens, "ADDRESS:DECIMALS[:SYMBOL]", "a token that paycurl does not know")
+      .flag("--allow-http", o.allow_http, "pay over plain http, or TLS that -k left unverified");
 }
 
-void declare_offer(CLI::App& app, RequestOptions& o) {
-  add_value(app, "--method", o.methods, "NAME[,NAME]", "pay only with these methods: tempo")
-      ->group(kOffer);
-  add_value(app, "--intent", o.intent, "NAME", "take only offers of this kind: charge")
-      ->group(kOffer);
-  add_value(app, "--currency", o.currency, "TOKEN", "take only offers in this token")
-      ->group(kOffer);
-  add_value(app, "--network", o.network, "NAME", "mainnet, testnet or a chain id")->group(kOffer);
-  add_value(app, "--challenge", o.challenge, "N", "take the Nth offer of the answer")
-      ->group(kOffer);
-  add_value(app, "--protocol", o.protocol, "NAME", "the wire protocol: auto or mpp")->group(kOffer);
-  add_flag(app, "--push", o.push, "broadcast the payment ourselves")->group(kOffer);
-  add_flag(app, "--pull", o.pull, "let the server broadcast it")->group(kOffer);
-  add_list(app, "-M,--method-option", o.method_options, "KEY=VALUE",
-           "an option of the method: fee-token=0x...")
-      ->group(kOffer);
-  add_value(app, "--rpc-url", o.rpc_url, "URL", "the chain's node to ask")->group(kOffer);
-  add_flag(app, "--offline", o.offline, "never ask a chain's node")->group(kOffer);
+void declare_offer(OptionSet& set, RequestOptions& o) {
+  set.in(kOffer)
+      .value("--method", o.methods, "NAME[,NAME]", "pay only with these methods: tempo")
+      .value("--intent", o.intent, "NAME", "take only offers of this kind: charge")
+      .value("--currency", o.currency, "TOKEN", "take only offers in this token")
+      .value("--network", o.network, "NAME", "mainnet, testnet or a chain id")
+      .value("--challenge", o.challenge, "N", "take the Nth offer of the answer")
+      .value("--protocol", o.protocol, "NAME", "the wire protocol: auto or mpp")
+      .flag("--push", o.push, "broadcast the payment ourselves")
+      .flag("--pull", o.pull, "let the server broadcast it")
+      .list("-M,--method-option", o.method_options, "KEY=VALUE", "for the method: fee-token=0x...")
+      .value("--rpc-url", o.rpc_url, "URL", "the chain's node to ask")
+      .flag("--offline", o.offline, "never ask a chain's node");
 }
 
-void declare_payer(CLI::App& app, RequestOptions& o) {
-  add_value(app, "-a,--account", o.account, "NAME", "pay from this account")->group(kCommon);
-  add_value(app, "--key-fd", o.key_fd, "N", "read the private key from this descriptor")
-      ->group(kPayer);
-  add_value(app, "--key-file", o.key_file, "FILE", "use this encrypted key file")->group(kPayer);
-  add_value(app, "--password-fd", o.password_fd, "N",
-            "read the key file's password from this descriptor")
-      ->group(kPayer);
-  add_value(app, "--password-file", o.password_file, "FILE",
-            "read the key file's password from this file")
-      ->group(kPayer);
+void declare_payer(OptionSet& set, RequestOptions& o) {
+  set.in(kCommon).value("-a,--account", o.account, "NAME", "pay from this account");
+  set.in(kPayer)
+      .value("--key-fd", o.key_fd, "N", "read the private key from this descriptor")
+      .value("--key-file", o.key_file, "FILE", "use this encrypted key file")
+      .value("--password-fd", o.password_fd, "N",
+             "read the key file's password from this descriptor")
+      .value("--password-file", o.password_file, "FILE",
+             "read the key file's password from this file");
 }
 
 http::Duration duration_of(double seconds) {
@@ -217,25 +167,25 @@ Error contradiction(const char* text) {
 
 }  // namespace
 
-void declare_request_options(CLI::App& app, RequestOptions& options) {
-  declare_asked(app, options);
-  declare_sending(app, options);
-  declare_output(app, options);
-  declare_payment(app, options);
-  declare_offer(app, options);
-  declare_payer(app, options);
+void declare_request_options(OptionSet& set, RequestOptions& options) {
+  declare_asked(set, options);
+  declare_sending(set, options);
+  declare_output(set, options);
+  declare_payment(set, options);
+  declare_offer(set, options);
+  declare_payer(set, options);
 }
 
-void collect_body_parts(const CLI::App& app, RequestOptions& options) {
+void collect_body_parts(OptionSet& set, RequestOptions& options) {
   std::vector<std::size_t> taken(body_options().size());
-  for (const CLI::Option* parsed : app.parse_order()) {
+  for (const CLI::Option* parsed : set.app().parse_order()) {
     for (std::size_t i = 0; i < body_options().size(); ++i) {
       const auto& [name, kind] = body_options()[i];
       if (!parsed->check_lname(std::string(name).substr(2))) continue;
       options.body.push_back({kind, parsed->results()[taken[i]++]});
     }
   }
-  options.has_user_agent = app.count("--user-agent") != 0;
+  options.has_user_agent = set.given("--user-agent");
 }
 
 Result<> check_request_options(const RequestOptions& o, const Globals& globals) {

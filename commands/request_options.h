@@ -64,11 +64,11 @@ struct RequestOptions {
   std::optional<int> key_fd, password_fd;
 };
 
-/// Declares them all on `app`; `options` must outlive the parsing.
-void declare_request_options(CLI::App& app, RequestOptions& options);
+/// Declares them all; `options` must outlive the parsing.
+void declare_request_options(OptionSet& set, RequestOptions& options);
 
 /// The body options in the order in which they stood. Call after parsing.
-void collect_body_parts(const CLI::App& app, RequestOptions& options);
+void collect_body_parts(OptionSet& set, RequestOptions& options);
 
 /// What was said that contradicts itself or has no meaning: a usage error.
 Result<> check_request_options(const RequestOptions& options, const Globals& globals);
