@@ -255,13 +255,11 @@ Result<> PaymentsCommand::show(const Globals& globals) {
   const auto row = (*journal)->find(id_);
   if (!row) return row.error();
   if (body_) return show_body(globals, *row);
-  const auto events = (*journal)->events(row->seq);
-  if (!events) return events.error();
   Json json = payment_json(*row, system_now());
   json.set("challenge", stored_json(row->challenge)).set("receipt", stored_json(row->receipt));
   json.set("requestDigest", row->digest);
   Json list = Json::array();
-  for (const Event& event : *events) {
+  for (const Event& event : row->events) {
     list.push(Json::object({{"time", format_rfc3339(event.time)}, {"state", event.state}}));
   }
   json.set("events", std::move(list));
@@ -289,7 +287,7 @@ Result<> PaymentsCommand::show(const Globals& globals) {
   if (row->status == PaymentStatus::unknown) {
     rows.push_back({"in doubt until", format_rfc3339(row->valid_until)});
   }
-  for (const Event& event : *events) {
+  for (const Event& event : row->events) {
     rows.push_back({event.state, format_rfc3339(event.time)});
   }
   if (row->body_expires && *row->body_expires > system_now()) {

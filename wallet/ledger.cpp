@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ constexpr std::string_view kColumns =
     "idempotency_key, protocol, method, intent, amount, symbol, decimals, token, network, "
     "is_dollar, is_test, "
     "fee, recipient, payer, account, challenge_id, challenge, rebuild, signed_digest, reference, "
-    "receipt, http_status, error_code, once, session, body_size, body_type, body_expires";
+    "receipt, http_status, error_code, once, session, body_size, body_type, body_expires, events";
 
 std::string select(std::string_view rest) {
   return "SELECT " + std::string(kColumns) + " FROM payments " + std::string(rest);
@@ -49,6 +50,28 @@ std::string to_text(const RecordedRequest& request) {
                             {"complete", request.complete}});
   if (request.body) json.set("body", to_base64url(as_bytes(*request.body)));
   return json.dump();
+}
+
+/// "intent 1800000000000\n", a line an event.
+std::string to_text(const std::vector<Event>& events) {
+  std::string text;
+  for (const Event& event : events)
+    text += event.state + " " + std::to_string(event.time) + "\n";
+  return text;
+}
+
+std::vector<Event> read_events(std::string_view text) {
+  std::vector<Event> events;
+  for (std::size_t end = 0; (end = text.find('\n')) != std::string_view::npos;) {
+    const std::string_view line = text.substr(0, end);
+    const std::size_t space = line.find(' ');
+    Millis time = 0;
+    std::from_chars(line.data() + std::min(space + 1, line.size()), line.data() + line.size(),
+                    time);
+    events.push_back({time, std::string(line.substr(0, space))});
+    text.remove_prefix(end + 1);
+  }
+  return events;
 }
 
 /// Our own text; what does not read is treated as a request that cannot be sent again.
@@ -129,6 +152,7 @@ Row read_row(const Statement& from) {
   row.body_size = optional_integer(from, column++);
   row.body_type = maybe();
   row.body_expires = optional_integer(from, column++);
+  row.events = read_events(text());
   return row;
 }
 
@@ -200,12 +224,6 @@ bool Ledger::is_in_flight(std::int64_t seq) const {
   return ::fcntl(lock_, F_OFD_GETLK, &byte) == 0 && byte.l_type != F_UNLCK;
 }
 
-Result<> Ledger::add_event(std::int64_t seq, const Event& event) {
-  auto insert = database_.prepare("INSERT INTO events (payment, time, state) VALUES (?, ?, ?)");
-  if (!insert) return insert.error();
-  return insert->bind(seq).bind(event.time).bind(event.state).run();
-}
-
 Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
   auto transaction = database_.begin();
   if (!transaction) return transaction.error();
@@ -217,9 +235,9 @@ Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
       "digest, request, idempotency_key, protocol, method, intent, amount, symbol, decimals, "
       "token, "
       "network, is_dollar, is_test, fee, recipient, payer, account, challenge_id, challenge, once, "
-      "session) "
+      "session, events) "
       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-      "?)");
+      "?, ?)");
   if (!insert) return insert.error();
   const Asset& asset = row.paid.asset;
   insert->bind(row.id).bind(row.time).bind(name_of(PaymentStatus::not_sent));
@@ -234,9 +252,10 @@ Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
   insert->bind(row.recipient).bind(row.payer).bind(row.account);
   insert->bind(row.challenge_id).bind(row.challenge);
   insert->bind_optional(row.once).bind_optional(row.session);
+  row.events = {{clock_(), "intent"}};
+  insert->bind(to_text(row.events));
   if (auto inserted = insert->run(); !inserted) return inserted;
   row.seq = database_.last_row();
-  if (auto added = add_event(row.seq, {clock_(), "intent"}); !added) return added;
   if (!claim(row.seq)) {
     return Error{Kind::internal, "the journal's lock file cannot be used",
                  "see that " + folder_ + " is writable"};
@@ -246,37 +265,27 @@ Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
 
 Result<> Ledger::sign(std::int64_t seq, std::string_view digest, std::string_view rebuild,
                       const std::optional<std::string>& reference) {
-  auto transaction = database_.begin();
-  if (!transaction) return transaction.error();
   auto update = database_.prepare(
-      "UPDATE payments SET status = ?, signed_digest = ?, rebuild = ?, reference = ? WHERE seq = "
-      "?");
+      "UPDATE payments SET status = ?, signed_digest = ?, rebuild = ?, reference = ?, "
+      "events = events || ? WHERE seq = ?");
   if (!update) return update.error();
-  update->bind(name_of(PaymentStatus::unknown)).bind(digest).bind(rebuild);
-  update->bind_optional(reference).bind(seq);
-  if (auto updated = update->run(); !updated) return updated;
-  if (auto added = add_event(seq, {clock_(), "signed"}); !added) return added;
-  return transaction->commit();
+  update->bind(name_of(PaymentStatus::unknown)).bind(digest).bind(rebuild).bind_optional(reference);
+  return update->bind(to_text({{clock_(), "signed"}})).bind(seq).run();
 }
 
 Result<> Ledger::answer(const Row& row, const std::vector<Event>& events) {
-  auto transaction = database_.begin();
-  if (!transaction) return transaction.error();
   const bool doubt = row.status == PaymentStatus::unknown;
   auto update = database_.prepare(
       std::string("UPDATE payments SET status = ?, reference = ?, receipt = ?, http_status = ?, "
-                  "error_code = ?, body_size = ?, body_type = ?, body_expires = ?") +
+                  "error_code = ?, body_size = ?, body_type = ?, body_expires = ?, "
+                  "events = events || ?") +
       (doubt ? "" : ", request = NULL, rebuild = NULL") + " WHERE seq = ?");
   if (!update) return update.error();
   update->bind(name_of(row.status)).bind_optional(row.reference);
   update->bind_optional(row.receipt).bind_optional(row.http_status);
   update->bind_optional(row.error_code).bind_optional(row.body_size);
-  update->bind_optional(row.body_type).bind_optional(row.body_expires).bind(row.seq);
-  if (auto updated = update->run(); !updated) return updated;
-  for (const Event& event : events) {
-    if (auto added = add_event(row.seq, event); !added) return added;
-  }
-  return transaction->commit();
+  update->bind_optional(row.body_type).bind_optional(row.body_expires);
+  return update->bind(to_text(events)).bind(row.seq).run();
 }
 
 Result<std::vector<Row>> Ledger::rows(Statement& statement) {
@@ -305,9 +314,9 @@ Result<std::vector<Row>> Ledger::in_doubt() {
 }
 
 Result<Row> Ledger::find(std::string_view id) {
-  auto query = database_.prepare(
-      id == "last" ? select("ORDER BY seq DESC LIMIT 1")
-                   : select("WHERE substr(id, 1, length(?1)) = ?1 ORDER BY seq LIMIT 2"));
+  auto query =
+      database_.prepare(id == "last" ? select("ORDER BY seq DESC LIMIT 1")
+                                     : select("WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2"));
   if (!query) return query.error();
   if (id != "last") query->bind(lower(id));
   auto found = rows(*query);
@@ -329,19 +338,6 @@ Result<std::vector<Row>> Ledger::list(const LedgerFilter& filter) {
   query->bind(filter.status).bind(filter.account).bind(lower(filter.host));
   query->bind(filter.limit);
   return rows(*query);
-}
-
-Result<std::vector<Event>> Ledger::events(std::int64_t seq) {
-  auto query = database_.prepare("SELECT time, state FROM events WHERE payment = ? ORDER BY rowid");
-  if (!query) return query.error();
-  query->bind(seq);
-  std::vector<Event> found;
-  while (true) {
-    const auto row = query->step();
-    if (!row) return row.error();
-    if (!*row) return found;
-    found.push_back({query->integer(0), query->text(1)});
-  }
 }
 
 // A rejected payment counts as well: the server may have broadcast it and lied. So does an intent

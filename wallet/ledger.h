@@ -33,6 +33,11 @@ struct RecordedRequest {
   bool complete = true;  ///< false: it had secrets or a larger body, so it cannot be rebuilt
 };
 
+struct Event {
+  Millis time;
+  std::string state;  ///< intent, signed, sent, answered, delivered
+};
+
 struct Row {
   std::int64_t seq = 0;
   std::string id;
@@ -57,11 +62,7 @@ struct Row {
   std::optional<std::int64_t> body_size;
   std::optional<std::string> body_type;
   std::optional<Millis> body_expires;
-};
-
-struct Event {
-  Millis time;
-  std::string state;
+  std::vector<Event> events;
 };
 
 /// What the list commands ask for.
@@ -105,7 +106,6 @@ class Ledger {
   /// more than one.
   Result<Row> find(std::string_view id);
   Result<std::vector<Row>> list(const LedgerFilter& filter);
-  Result<std::vector<Event>> events(std::int64_t seq);
   /// What `payer` signed away today (UTC) on every network, money that came back left out.
   Result<std::vector<Money>> spent_today(std::string_view payer);
   /// Forgets the kept body of a row.
@@ -113,7 +113,6 @@ class Ledger {
 
  private:
   Result<std::vector<Row>> rows(Statement& statement);
-  Result<> add_event(std::int64_t seq, const Event& event);
   bool is_in_flight(std::int64_t seq) const;
 
   Database& database_;

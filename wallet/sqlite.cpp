@@ -15,8 +15,8 @@ namespace {
 // Step n brings a database of version n to n + 1. Released steps never change.
 constexpr std::array<const char*, 1> kMigrations{R"sql(
   CREATE TABLE payments (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
     time INTEGER NOT NULL,
     status TEXT NOT NULL,
     valid_until INTEGER NOT NULL,
@@ -53,16 +53,11 @@ constexpr std::array<const char*, 1> kMigrations{R"sql(
     session TEXT,
     body_size INTEGER,
     body_type TEXT,
-    body_expires INTEGER
+    body_expires INTEGER,
+    events TEXT NOT NULL
   );
   CREATE INDEX payments_in_doubt ON payments (seq) WHERE status = 'unknown';
-  CREATE INDEX payments_by_payer ON payments (payer, network, time);
-  CREATE TABLE events (
-    payment INTEGER NOT NULL REFERENCES payments (seq),
-    time INTEGER NOT NULL,
-    state TEXT NOT NULL
-  );
-  CREATE INDEX events_by_payment ON events (payment);
+  CREATE INDEX payments_by_time ON payments (time);
   CREATE TABLE accounts (
     name TEXT PRIMARY KEY,
     method TEXT NOT NULL,
@@ -225,7 +220,10 @@ Result<> Database::configure() {
     return Error{Kind::internal, "the journal cannot use a write-ahead log on this file system",
                  "set XDG_STATE_HOME to a local disk"};
   }
-  return run("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON");
+  // The log is folded into the database now and then, not at the end of every payment; a short log
+  // is quickly read by the next process.
+  sqlite3_db_config(database_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  return run("PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=100");
 }
 
 Result<> Database::migrate() {

@@ -307,7 +307,7 @@ TEST_CASE("asked, paid, delivered") {
   CHECK(*world.client.requests[1].headers.find("idempotency-key") == outcome.row->id);
   const Row row = *world.ledger.find("last");
   CHECK(row.status == PaymentStatus::settled);
-  CHECK(world.ledger.events(row.seq)->back().state == "delivered");
+  CHECK(row.events.back().state == "delivered");
 }
 
 TEST_CASE("a free answer opens no wallet") {

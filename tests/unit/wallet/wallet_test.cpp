@@ -220,7 +220,7 @@ TEST_CASE("a row lives from intent to delivery and forgets what it no longer nee
   CHECK_FALSE(found.rebuild.has_value());
   CHECK_FALSE(found.request.has_value());
   CHECK(*found.http_status == 200);
-  const auto events = *j.ledger.events(found.seq);
+  const auto& events = found.events;
   REQUIRE(events.size() == 4);
   CHECK(events[0].state == "intent");
   CHECK(events[1].state == "signed");
