@@ -28,8 +28,8 @@ class Spool {
 
   /// A failure (disk full, too large) only means that the body will not be kept.
   void write(std::string_view bytes);
-  /// The number of bytes kept; nullopt when writing failed or it was too large. Also removes old
-  /// bodies of other payments.
+  /// The number of bytes kept; nullopt when writing failed or it was too large. For one ID in
+  /// sixteen, those that end in 0 or 1, also removes old bodies.
   std::optional<std::int64_t> keep(Millis now);
 
   /// A descriptor of a kept body; the caller closes it. Kind::usage when it is gone.

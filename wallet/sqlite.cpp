@@ -187,11 +187,10 @@ bool Statement::is_null(int column) const {
 
 Result<std::optional<Database>> Database::open(const std::string& folder, bool create) {
   const std::string path = folder + "/paycurl.db";
-  if (create) {
+  if (::access(path.c_str(), F_OK) != 0) {
+    if (!create) return std::optional<Database>();
     if (auto made = make_private_folder(folder); !made) return made.error();
     if (auto made = create_file(folder, path); !made) return made.error();
-  } else if (::access(path.c_str(), F_OK) != 0) {
-    return std::optional<Database>();
   }
   if (auto safe = check_owner(folder, S_IFDIR); !safe) return safe.error();
   if (auto safe = check_owner(path, S_IFREG); !safe) return safe.error();

@@ -11,6 +11,12 @@ std::string until(Millis time) {
   return format_rfc3339(time / 1000 * 1000);
 }
 
+bool is_short(const http::Head& head) {
+  const std::string* length = head.headers.find("content-length");
+  return length != nullptr && !length->empty() && length->size() <= 5 &&
+         length->find_first_not_of("0123456789") == std::string::npos;
+}
+
 }  // namespace
 
 Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url& url) {
@@ -32,7 +38,9 @@ Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url&
   if (head.status == 402 && !outcome_.receipt) return Fate::collect;
   if (head.status >= 500 && is_problem && !outcome_.receipt) return Fate::collect;
   if (head.status < 400 || outcome_.receipt) {
-    save(PaymentStatus::settled, std::nullopt);
+    row_.status = outcome_.payment = PaymentStatus::settled;
+    // A short body is here in a moment, and its row is written once, with the delivery.
+    if (!is_short(head)) save(PaymentStatus::settled, std::nullopt);
     if (receipt && !*receipt && head.status < 300) {
       parts_.audience.note("the server sent no receipt");
     }

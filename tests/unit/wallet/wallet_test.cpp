@@ -493,7 +493,7 @@ TEST_CASE("bodies are kept, up to a size and an age") {
   }
   CHECK_FALSE(Spool::open(state, "01c").has_value());
   {
-    auto late = *Spool::create(state, "01d");
+    auto late = *Spool::create(state, "010");
     CHECK(late.keep(system_now() + 25 * 3600 * 1000) == 0);
   }
   CHECK_FALSE(Spool::open(state, "01a").has_value());
