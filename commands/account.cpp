@@ -51,8 +51,7 @@ class AccountCommand : public Command {
   Result<> list();
   Result<> show(bool only_balances);
   Result<> show_account(const Account& account, bool only_balances);
-  Json details_json(const Account& account, const std::optional<std::vector<Money>>& held,
-                    const std::vector<Money>& today) const;
+  Result<std::vector<Money>> spent_today(const Account& account);
   Result<> set_default();
   Result<> export_key();
   Result<> export_raw(const Account& account, const PrivateKey& key);
@@ -67,7 +66,7 @@ class AccountCommand : public Command {
   Result<std::vector<Money>> balances(const std::string& address);
   Result<> wait_for_funds(const std::string& address, const std::vector<Money>& before);
   Result<> print_account(const Account& account, const std::string& sentence);
-  Result<> print_json(const Account& account);
+  Result<> print_json(const Account& account, const std::vector<Money>* held);
 
   std::string verb_, name_, store_ = "keychain", key_file_, output_;
   std::optional<int> key_fd_, export_fd_;
@@ -133,12 +132,8 @@ Result<std::string> AccountCommand::address_of(const Account& account) {
   return key->address().checksummed();
 }
 
-Result<> AccountCommand::print_json(const Account& account) {
-  return print(envelope().set("account", account_json(account)).dump() + "\n");
-}
-
 Result<> AccountCommand::print_account(const Account& account, const std::string& sentence) {
-  if (globals_->json) return print_json(account);
+  if (globals_->json) return print_json(account, nullptr);
   return print(sentence + account.name + "  " + account.address + "\n");
 }
 
@@ -228,53 +223,51 @@ Result<> AccountCommand::show(bool only_balances) {
   return show_account(who->account, only_balances);
 }
 
-/// `account show` as JSON. The limits are those of dollar tokens, shown in the tokens that it has.
-Json AccountCommand::details_json(const Account& account,
-                                  const std::optional<std::vector<Money>>& held,
-                                  const std::vector<Money>& today) const {
-  const Limits limits;
+/// An account as JSON, with the limits of every token that it can pay with.
+Result<> AccountCommand::print_json(const Account& account, const std::vector<Money>* held) {
+  const auto today = spent_today(account);
+  if (!today) return today.error();
+  const auto limits = limits_of(options_, globals_->settings);
+  if (!limits) return limits.error();
   Limits daily;
-  daily.max_spend = limits.per_day;
+  daily.max_spend = limits->per_day;
   Json per_run = Json::array();
   Json per_day = Json::array();
-  for (const Money& money : held ? *held : std::vector<Money>()) {
-    if (const auto run = run_budget(money.asset, limits, {})) {
-      per_run.push(money_json({run->limit, money.asset}));
-    }
-    const auto day = run_budget(money.asset, daily, {});
-    if (day && !money.asset.is_test) per_day.push(money_json({day->limit, money.asset}));
+  for (const Asset& token : methods_.front()->tokens()) {
+    if (const auto run = run_budget(token, *limits, {}))
+      per_run.push(money_json({run->limit, token}));
+    const auto day = run_budget(token, daily, {});
+    if (day && !token.is_test) per_day.push(money_json({day->limit, token}));
   }
   Json json = account_json(account);
-  if (held) json.set("balances", money_list(*held));
-  json.set("spentToday", money_list(today));
+  if (held != nullptr) json.set("balances", money_list(*held));
+  json.set("spentToday", money_list(*today));
   json.set("limits",
            Json::object({{"perRun", std::move(per_run)}, {"perDay", std::move(per_day)}}));
-  return envelope().set("account", std::move(json));
+  return print(envelope().set("account", std::move(json)).dump() + "\n");
+}
+
+Result<std::vector<Money>> AccountCommand::spent_today(const Account& account) {
+  const auto state = wallet_->state(false);
+  if (!state) return state.error();
+  if (*state == nullptr) return std::vector<Money>();
+  const auto journal = wallet_->ledger();
+  if (!journal) return journal.error();
+  return (*journal)->spent_today(account.address);
 }
 
 Result<> AccountCommand::show_account(const Account& account, bool only_balances) {
   const auto found = balances(account.address);
   if (!found && only_balances) return found.error();
-  std::vector<Money> today;
-  const auto state = wallet_->state(false);
-  if (!state) return state.error();
-  if (*state != nullptr) {
-    const auto journal = wallet_->ledger();
-    if (!journal) return journal.error();
-    const auto spent = (*journal)->spent_today(account.address);
-    if (!spent) return spent.error();
-    today = *spent;
-  }
-  if (globals_->json) {
-    return print(details_json(account, found ? std::optional(*found) : std::nullopt, today).dump() +
-                 "\n");
-  }
+  if (globals_->json) return print_json(account, found ? &*found : nullptr);
+  const auto today = spent_today(account);
+  if (!today) return today.error();
   std::vector<std::vector<std::string>> rows;
   if (!only_balances) {
     rows.push_back({"account", printable(account.name, 64)});
     rows.push_back({"address", account.address});
     rows.push_back({"key", account.source});
-    for (const Money& money : today) {
+    for (const Money& money : *today) {
       rows.push_back({"today", describe(money) + " on " + money.asset.network});
     }
   }
@@ -342,7 +335,7 @@ Result<> AccountCommand::export_key() {
   const auto text = seal_key_file(*key, *password);
   if (!text) return text.error();
   if (auto written = write_new_file(file, *text); !written) return written;
-  if (globals_->json) return print_json(account);
+  if (globals_->json) return print_json(account, nullptr);
   return print("wrote " + file + "\n");
 }
 

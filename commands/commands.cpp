@@ -176,9 +176,20 @@ Error translated(const CLI::ParseError& error) {
   return {Kind::usage, printable(text)};
 }
 
-int fail(const Globals& globals, const Error& error) {
+/// Whether the command line asks for JSON, as far as one can tell without parsing it.
+bool wants_json(const std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (argument == "-j" || argument == "--format=json") return true;
+    if (argument == "--format" && i + 1 < arguments.size() && arguments[i + 1] == "json")
+      return true;
+  }
+  return false;
+}
+
+int fail(bool json, const Error& error) {
   say_error(error);
-  if (globals.json) (void)print(failed(error).dump() + "\n");
+  if (json) (void)print(failed(error).dump() + "\n");
   return error.exit_status();
 }
 
@@ -206,11 +217,10 @@ int run_command(const CommandEntry& entry, std::vector<std::string> arguments) {
   const auto command = entry.make();
   command->declare(set);
   declare_globals(set, globals, format, help);
-  // Formats are known before anything can fail, so that failures are in it.
-  globals.json = std::find(arguments.begin(), arguments.end(), "-j") != arguments.end() ||
-                 std::find(arguments.begin(), arguments.end(), "--format=json") != arguments.end();
+  globals.json =
+      wants_json(arguments);  // known before anything can fail, so that failures are in it
   if (auto refused = refuse_keys_in_arguments(arguments); !refused) {
-    return fail(globals, refused.error());
+    return fail(globals.json, refused.error());
   }
   try {
     std::vector<std::string> prepared = with_empty_values(app, arguments);
@@ -218,7 +228,7 @@ int run_command(const CommandEntry& entry, std::vector<std::string> arguments) {
     app.parse(std::move(prepared));
   } catch (const CLI::ParseError& error) {
     if (help.wanted) return show_help(entry, arguments);
-    return fail(globals, translated(error));
+    return fail(globals.json || format == "json", translated(error));
   }
   if (help.wanted) return show_help(entry, arguments);
   if (help.version) return print(version_text(globals.verbosity > 0)) ? 0 : 23;
@@ -226,14 +236,14 @@ int run_command(const CommandEntry& entry, std::vector<std::string> arguments) {
   globals.json_lines = format == "jsonl";
   constexpr std::array<std::string_view, 4> kFormats{"text", "json", "jsonl", "csv"};
   if (std::find(kFormats.begin(), kFormats.end(), format) == kFormats.end()) {
-    return fail(globals,
+    return fail(globals.json,
                 {Kind::usage, "not a format: " + printable(format, 40), "text and json are"});
   }
   auto settings = read_settings();
-  if (!settings) return fail(globals, settings.error());
+  if (!settings) return fail(globals.json, settings.error());
   globals.settings = std::move(*settings);
   const auto status = command->run(globals);
-  return status ? *status : fail(globals, status.error());
+  return status ? *status : fail(globals.json, status.error());
 }
 
 }  // namespace
@@ -259,16 +269,15 @@ int run_command_line(int argc, char** argv) {
   if (entry != nullptr) {
     arguments.erase(arguments.begin());
   } else if (!arguments.empty() && is_future_command(arguments.front())) {
-    say_error({Kind::usage, "paycurl " + arguments.front() + " is not there yet",
-               "to fetch a host of that name: paycurl request " + arguments.front()});
-    return 2;
+    return fail(wants_json(arguments),
+                {Kind::usage, "paycurl " + arguments.front() + " is not there yet",
+                 "to fetch a host of that name: paycurl request " + arguments.front()});
   }
   // Other tools' --method POST would silently leave every offer out.
   for (std::size_t i = 0; entry == nullptr && i + 1 < arguments.size(); ++i) {
     if (arguments[i] == "--method" && is_http_method(arguments[i + 1])) {
-      say_error({Kind::usage, "--method chooses a payment method",
-                 "the request's method is -X " + arguments[i + 1]});
-      return 2;
+      return fail(wants_json(arguments), {Kind::usage, "--method chooses a payment method",
+                                          "the request's method is -X " + arguments[i + 1]});
     }
   }
   return run_command(entry != nullptr ? *entry : command_table().front(), std::move(arguments));

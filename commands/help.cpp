@@ -46,9 +46,9 @@ std::string help_text(const CLI::App& app, const std::string& name, const std::s
       groups.push_back(option.group);
     }
   }
-  const bool has_common = std::find(groups.begin(), groups.end(), "Common") != groups.end();
+  const bool is_request = name.empty();  // the others have few options: they show all of them
   for (const std::string& group : groups) {
-    if (has_common && !all && group != "Common" && group != "Payment") continue;
+    if (is_request && !all && group != "Common" && group != "Payment") continue;
     std::vector<std::vector<std::string>> rows;
     for (const OptionHelp& option : options) {
       if (option.group != group) continue;
@@ -60,7 +60,7 @@ std::string help_text(const CLI::App& app, const std::string& name, const std::s
     }
     text += "\n" + group + ":\n" + table(rows);
   }
-  if (has_common && !all) {
+  if (is_request && !all) {
     text += "\nAll options: paycurl --help all. The whole story: man paycurl.\n";
   }
   return text;

@@ -59,7 +59,7 @@ class RequestCommand : public Command {
  private:
   Result<> set_up(const Globals& globals);
   int run_one(const Globals& globals, std::size_t index, const PreparedBody& body);
-  Flow make_flow(const Globals& globals, RequestAudience& audience, bool keeps_method);
+  Flow make_flow(const Globals& globals, RequestAudience& audience, RedirectRules redirects);
   Destination destination_of(const Globals& globals, std::size_t index,
                              const std::string& file_name) const;
   Result<> confirm(const Globals& globals, const Offer& offer, const Payer& payer) const;
@@ -183,12 +183,12 @@ Destination RequestCommand::destination_of(const Globals& globals, std::size_t i
 }
 
 Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience,
-                               bool keeps_method) {
+                               RedirectRules redirects) {
   FlowOptions flow;
   flow.preference = preference_;
   flow.follow = options_.location;
   flow.max_redirects = options_.max_redirs;
-  flow.keeps_method = keeps_method;
+  flow.redirects = redirects;
   flow.pay = options_.pay;
   flow.stop_at_offers = options_.inspect || options_.dry_run;
   flow.fail = options_.fail || options_.fail_with_body;
@@ -244,7 +244,7 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
   if (options_.pay && (!options_.inspect || asks_for_less)) add_accept_payment(request);
 
   RequestAudience audience(globals, to);
-  Flow flow = make_flow(globals, audience, prepared->keeps_method);
+  Flow flow = make_flow(globals, audience, prepared->redirects);
   Outcome outcome = flow.run(request);
   if (auto finished = audience.finish(outcome); !finished && !outcome.error) {
     outcome.error = finished.error();
@@ -354,7 +354,7 @@ Json RequestCommand::envelope_of(const http::Request& request, const Outcome& ou
                     {"challengeMs", outcome.challenged ? whole(outcome.challenge_millis) : Json()},
                     {"signMs", paid ? whole(outcome.sign_millis) : Json()},
                     {"firstByteMs", whole(outcome.stats.first_byte)},
-                    {"totalMs", whole(outcome.stats.total + outcome.challenge_millis)}}));
+                    {"totalMs", whole(outcome.stats.total + outcome.sign_millis)}}));
   return json;
 }
 
@@ -466,8 +466,7 @@ Result<> RequestCommand::write_variables(const std::string& url, const http::Req
     format = std::move(**text);
   }
   std::string unknown;
-  const std::string text =
-      write_out(format, {outcome, url, request.method, file, index, total_}, unknown);
+  const std::string text = write_out(format, {outcome, url, request, file, index, total_}, unknown);
   if (!unknown.empty()) say_note("unknown --write-out variable: " + unknown);
   return print(text);
 }

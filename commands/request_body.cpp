@@ -9,6 +9,8 @@
 namespace paycurl {
 namespace {
 
+constexpr std::string_view kAutoReferer = ";auto";
+
 std::string url_encoded(std::string_view text) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string out;
@@ -178,13 +180,16 @@ Result<PreparedRequest> prepare_request(const RequestOptions& options, const std
   } else if (!user.empty()) {
     add_default(request, "Authorization", "Basic " + to_base64(as_bytes(user)));
   }
-  if (!options.referer.empty()) add_default(request, "Referer", options.referer);
+  std::string referer = options.referer;
+  prepared.redirects.sets_referer = referer.ends_with(kAutoReferer);
+  if (prepared.redirects.sets_referer) referer.resize(referer.size() - kAutoReferer.size());
+  if (!referer.empty()) add_default(request, "Referer", referer);
   if (!body.content_type.empty()) add_default(request, "Content-Type", body.content_type);
   if (!body.accept.empty()) add_default(request, "Accept", body.accept);
   request.body = body.body;
   request.method = request.body ? "POST" : options.head ? "HEAD" : "GET";
   if (!options.method.empty()) {
-    prepared.keeps_method = true;
+    prepared.redirects.keeps_method = true;
     request.method = options.method;
   }
   request.deadlines = unpaid_deadlines_of(options);

@@ -48,7 +48,7 @@ void declare_asked(OptionSet& set, RequestOptions& o) {
       .flag("-G,--get", o.get, "put the data into the URL and use GET")
       .flag("-I,--head", o.head, "ask for the head only")
       .value("-A,--user-agent", o.user_agent, "NAME", "send this User-Agent")
-      .value("-e,--referer", o.referer, "URL", "send this Referer")
+      .value("-e,--referer", o.referer, "URL", "send this Referer; ';auto' when redirected")
       .value("-u,--user", o.user, "USER:PASSWORD", "send HTTP Basic authentication")
       .flag("--basic", o.basic, "HTTP Basic authentication (the default)")
       .value("--oauth2-bearer,--bearer", o.bearer, "TOKEN", "send a bearer token")

@@ -97,8 +97,8 @@ Result<PreparedBody> prepare_body(const RequestOptions& options);
 /// The request for one URL, with the user's fields and curl's defaults.
 struct PreparedRequest {
   http::Request request;
-  bool keeps_method = false;  ///< -X was given
-  std::string file_name;      ///< for -O
+  RedirectRules redirects;
+  std::string file_name;  ///< for -O
 };
 Result<PreparedRequest> prepare_request(const RequestOptions& options, const std::string& text,
                                         const PreparedBody& body);

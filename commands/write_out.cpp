@@ -91,7 +91,7 @@ constexpr std::array<Variable, 45> kVariables{{
     {"local_ip", [](const WriteOutFacts& f) { return f.outcome.stats.local_ip; }},
     {"local_port",
      [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.local_port); }},
-    {"method", [](const WriteOutFacts& f) { return f.method; }},
+    {"method", [](const WriteOutFacts& f) { return f.request.method; }},
     {"num_connects",
      [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.connections); }},
     {"num_headers",
@@ -131,7 +131,11 @@ constexpr std::array<Variable, 45> kVariables{{
        return sum;
      }},
     {"redirect_url", [](const WriteOutFacts& f) { return f.outcome.redirect_url; }},
-    {"referer", [](const WriteOutFacts&) { return std::string(); }},
+    {"referer",
+     [](const WriteOutFacts& f) {
+       const std::string* referer = f.request.headers.find("referer");
+       return referer == nullptr ? "" : *referer;
+     }},
     {"remote_ip", [](const WriteOutFacts& f) { return f.outcome.stats.remote_ip; }},
     {"remote_port",
      [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.remote_port); }},

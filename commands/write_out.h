@@ -14,7 +14,7 @@ namespace paycurl {
 struct WriteOutFacts {
   const Outcome& outcome;
   std::string url;  ///< as given
-  std::string method;
+  const http::Request& request;
   std::string file;          ///< the body's file, when there is one
   std::size_t number = 0;    ///< of this URL, from 0
   std::vector<Money> total;  ///< paid in this run so far

@@ -47,6 +47,7 @@ struct Exchange {
   steady_clock::time_point started = steady_clock::now();
   steady_clock::time_point last_activity = started;
   std::string partial_trace;
+  std::array<char, CURL_ERROR_SIZE> detail{};  // libcurl's own words
 
   std::size_t fail(Error error) {
     if (!failure) failure = std::move(error);
@@ -222,6 +223,13 @@ std::string text(CURL* easy, CURLINFO what) {
   return value == nullptr ? "" : value;
 }
 
+/// "SSL connect error" stays, "Peer certificate..." begins small as ours do.
+std::string sentence(std::string text) {
+  const bool is_word = text.size() > 1 && text[1] >= 'a' && text[1] <= 'z';
+  if (is_word) text[0] = lower(text.substr(0, 1))[0];
+  return text;
+}
+
 Stats stats_of(const Exchange& exchange) {
   CURL* easy = exchange.easy;
   Stats stats;
@@ -319,6 +327,7 @@ class CurlClient : public Client {
   void configure(Exchange& exchange) const {
     const Request& request = exchange.request;
     set(exchange, CURLOPT_PRIVATE, &exchange);
+    set(exchange, CURLOPT_ERRORBUFFER, exchange.detail.data());
     set(exchange, CURLOPT_URL, request.url.text.c_str());
     set(exchange, CURLOPT_PROTOCOLS_STR, "http,https");
     set(exchange, CURLOPT_NOSIGNAL, 1L);
@@ -442,7 +451,8 @@ class CurlClient : public Client {
       case CURLE_GOT_NOTHING:
         return "the server closed the connection without an answer";
       default:
-        return lower({curl_easy_strerror(code), 1}) + (curl_easy_strerror(code) + 1);
+        return sentence(exchange.detail[0] != '\0' ? printable(exchange.detail.data(), 200)
+                                                   : curl_easy_strerror(code));
     }
   }
 

@@ -117,7 +117,7 @@ void Flow::Run::deliver(const Protocol& protocol, const Credential& credential, 
     const bool anything_sent = send_paid(paid, leg);
     if (!leg->head()) return after_nothing(*leg, anything_sent || hops > 0);
     if (!leg->is_redirect()) return after_answer(*leg, method);
-    auto next = redirected(paid, *leg->head(), options_.keeps_method);
+    auto next = redirected(paid, *leg->head(), options_.redirects);
     if (!next || next->url.origin() != paid.url.origin() || hops >= 50) {
       return settled_without(next ? "paid, but the server then redirected to " +
                                         printable(next->url.origin()) + ", which gets no credential"

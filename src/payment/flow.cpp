@@ -65,7 +65,7 @@ std::optional<http::Answer> Flow::Run::ask() {
             47, "more than " + std::to_string(options_.max_redirects) + " redirects"));
         return std::nullopt;
       }
-      auto next = redirected(request_, *leg.head(), options_.keeps_method);
+      auto next = redirected(request_, *leg.head(), options_.redirects);
       if (!next) {
         set_error(next.error());
         return std::nullopt;

@@ -17,6 +17,7 @@
 #include "src/payment/method.h"
 #include "src/payment/problem.h"
 #include "src/payment/protocol.h"
+#include "src/payment/redirect.h"
 #include "src/payment/selection.h"
 #include "wallet/spool.h"
 
@@ -49,9 +50,9 @@ class Audience {
 
 struct FlowOptions {
   Preference preference;
-  bool follow = false;          ///< -L
-  int max_redirects = 50;       ///< negative: any number
-  bool keeps_method = false;    ///< -X was given: redirects do not change the method
+  bool follow = false;     ///< -L
+  int max_redirects = 50;  ///< negative: any number
+  RedirectRules redirects;
   bool pay = true;              ///< --no-pay
   bool stop_at_offers = false;  ///< --inspect, --dry-run
   bool fail = false;            ///< -f, --fail-with-body
@@ -77,7 +78,7 @@ struct Outcome {
   int redirects = 0;
   std::string redirect_url;  ///< where an answer that was not followed points
   std::int64_t body_size = 0;
-  http::Stats stats;            ///< of the last exchange
+  http::Stats stats;            ///< of the last exchange; `connections` and `total` of all
   double challenge_millis = 0;  ///< until the 402 was here
   double sign_millis = 0;
 };

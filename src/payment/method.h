@@ -66,7 +66,11 @@ class Method {
   /// Asks the chain or the node what became of a payment, and why it did not settle. Needs no key.
   virtual Settlement settle(const Row& row, http::Client& client) = 0;
 
-  /// What `address` has, on every network that may be paid on; Kind::backend when nobody answers.
+  /// The tokens it pays with: those we know on the networks that may be paid on, and those the user
+  /// named.
+  virtual std::vector<Asset> tokens() const = 0;
+
+  /// What `address` has of them, in any order; Kind::backend when nobody answers.
   virtual Result<std::vector<Money>> balances(const std::string& address, http::Client& client) = 0;
 
   /// Asks the test network's faucet for money; the references of what it sent. Kind::usage where

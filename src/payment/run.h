@@ -64,7 +64,9 @@ class Flow::Run {
     void send(http::Request request) {
       id_ = run_.parts_.client.start(std::move(request), *this);
       run_.parts_.client.run();
-      run_.outcome_.stats = stats_;
+      const http::Stats before = std::exchange(run_.outcome_.stats, stats_);
+      run_.outcome_.stats.connections += before.connections;
+      run_.outcome_.stats.total += before.total;
       if (head_) {
         run_.outcome_.head = head_;
         run_.outcome_.url = url_;

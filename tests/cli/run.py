@@ -33,6 +33,9 @@ import tempfile
 import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+import schemas  # noqa: E402
+
 PAYCURL = os.environ.get("PAYCURL", str(HERE.parent.parent / "build/dev/paycurl"))
 KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
@@ -158,6 +161,12 @@ def run(case):
                 path = pathlib.Path(folder, name[5:])
                 found.append((name, text(path.read_bytes()) if path.exists() else "(missing)", content))
         problems = [f"--- {name}: expected\n{want}\n--- {name}: found\n{have}" for name, have, want in found if have != want]
+        if KEY[2:].encode() in (done.stdout + done.stderr).lower():
+            problems.append("--- the private key is in the output")
+        try:
+            schemas.check(done.stdout)
+        except AssertionError as error:
+            problems.append(str(error))
         return "\n".join(problems)
     finally:
         server.socket.close()

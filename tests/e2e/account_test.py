@@ -249,6 +249,10 @@ class KeyFiles(unittest.TestCase):
         self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
         paid = self.home.run("-a", "filed", "--password-file", self.password, net.url + "/charge")
         self.assertEqual((paid.code, paid.out), (0, b'{"ok":true}'), paid)
+        read, write = os.pipe()
+        os.write(write, b"correct horse\n")
+        os.close(write)
+        self.assertEqual(self.home.run("-a", "filed", "--password-fd", read, net.url + "/charge", pass_fds=[read]).code, 0)
         wrong = self.home.path / "wrong"
         wrong.write_text("wrong")
         done = self.home.run("-a", "filed", "--password-file", wrong, net.url + "/charge")
@@ -352,6 +356,10 @@ class AtTheTerminal(unittest.TestCase):
         right = Terminal(self.home, "account", "export", "x", "--raw", "--password-file", password, answers=[(r"Type", "x")])
         self.assertEqual(right.code, 0)
         self.assertIn(PAYER_KEY, right.screen)
+        file = self.home.path / "raw"
+        named = Terminal(self.home, "account", "export", "x", "--raw", "--fd", 1, "--password-file", password,
+                         answers=[(r"Type", "x")], stdout=file)
+        self.assertEqual((named.code, file.read_text()), (0, PAYER_KEY + "\n"), named.screen)
 
     def test_delete_says_what_is_lost(self):
         password = self.home.path / "password"

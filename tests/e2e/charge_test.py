@@ -62,6 +62,18 @@ class Charges(unittest.TestCase):
         self.assertEqual((payer, payee), (-10_000, 10_000))
         self.assertLess(net.balance(SPONSOR, PATH), before)
 
+    def test_node_of_the_command_line(self):
+        who = home()
+        who.env["PAYCURL_RPC_URL"] = "http://127.0.0.1:1"
+        self.pay("/charge/push", "--rpc-url", net.rpc_url, who=who)
+        self.assertEqual(who.run("--offline", "--rpc-url", net.rpc_url, net.url + "/charge/push").code, 101)
+
+    def test_push_without_its_node_signs_nothing(self):
+        who = home()
+        for node in ("http://127.0.0.1:1", net.url):  # nobody there; something that is no node
+            self.assertEqual(who.run("--rpc-url", node, net.url + "/charge/push").code, 109)
+        self.assertEqual({payment["paymentStatus"] for payment in who.payments()}, set())
+
     def test_splits(self):
         _, (_, payee, a, b) = self.pay("/charge/splits", recipients=(PAYEE, SPLIT_A, SPLIT_B))
         self.assertEqual((payee, a, b), (7_000, 2_000, 1_000))

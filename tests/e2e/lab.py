@@ -12,12 +12,16 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+import schemas  # noqa: E402
+
 PAYCURL = os.environ.get("PAYCURL", str(ROOT / "build/dev/paycurl"))
 DEVNET = HERE / "devnet"
 
@@ -94,6 +98,7 @@ class Home:
             [PAYCURL, *map(str, args)], input=stdin, capture_output=True, timeout=timeout, env=everything, **options)
         ALL_OUTPUT.append(process.stdout)
         ALL_OUTPUT.append(process.stderr)
+        schemas.check(process.stdout)
         return Done(process.returncode, process.stdout, process.stderr)
 
     def start(self, *args, env=None, **options):

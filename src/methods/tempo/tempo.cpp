@@ -3,15 +3,13 @@
 // A charge needs no round trip to a node: nonce, gas, fee and validity are known in advance.
 #include <algorithm>
 #include <cstring>
-#include <thread>
 
 #include "src/base/text.h"
 #include "src/crypto/random.h"
-#include "src/evm/abi.h"
-#include "src/evm/rpc.h"
 #include "src/methods/methods.h"
 #include "src/methods/tempo/chain.h"
 #include "src/methods/tempo/charge.h"
+#include "src/methods/tempo/node.h"
 #include "src/methods/tempo/settlement.h"
 
 namespace paycurl::tempo {
@@ -28,8 +26,6 @@ constexpr std::uint64_t kSponsoredGas = 2'000'000;  // the most that sponsors ac
 constexpr std::int64_t kValidity = 25;              // seconds; the chain refuses more than 30
 constexpr std::int64_t kLeastValidity = 5;          // less, and it is too late when it gets there
 constexpr Millis kProofValidity = 300'000;
-constexpr std::uint32_t kBalanceOf = 0x70a08231;
-constexpr auto kMiningDeadline = std::chrono::seconds(35);
 
 /// The fee in base units of a token with 6 decimals, rounded up (calc_gas_balance_spending).
 Amount fee_of(std::uint64_t gas) {
@@ -143,10 +139,18 @@ class Tempo : public Method {
   Settlement settle(const Row& row, http::Client& client) override {
     const auto chain = chain_of(row.paid.asset.network);
     if (!chain) return {Settlement::State::open, "", Error{Kind::internal, "not a Tempo payment"}};
-    const auto url = rpc_url(*chain);
-    if (!url) return {Settlement::State::open, "", url.error()};
-    evm::Rpc rpc(client, *url);
-    return look_up(row, rpc, options_.clock());
+    auto asked = node(client, *chain);
+    if (!asked) return {Settlement::State::open, "", asked.error()};
+    return look_up(row, asked->rpc(), options_.clock());
+  }
+
+  std::vector<Asset> tokens() const override {
+    std::vector<Asset> all;
+    for (const std::uint64_t chain : chains_) {
+      const auto there = tokens_on(chain);
+      all.insert(all.end(), there.begin(), there.end());
+    }
+    return all;
   }
 
   Result<std::vector<Money>> balances(const std::string& address, http::Client& client) override {
@@ -155,7 +159,11 @@ class Tempo : public Method {
     std::vector<Money> found;
     std::optional<Error> failure;
     for (const std::uint64_t chain : chains_) {
-      auto there = balances_on(chain, *payer, client);
+      auto there = [&]() -> Result<std::vector<Money>> {
+        auto asked = node(client, chain);
+        if (!asked) return asked.error();
+        return asked->balances(*payer, tokens_on(chain));
+      }();
       if (there) {
         found.insert(found.end(), there->begin(), there->end());
       } else {
@@ -172,17 +180,9 @@ class Tempo : public Method {
       return Error{Kind::usage, "there is no faucet on the main network",
                    "send a dollar token of Tempo to " + address};
     }
-    const auto url = rpc_url(chain);
-    if (!url) return url.error();
-    evm::Rpc rpc(client, *url);
-    const auto answer =
-        rpc.ask("tempo_fundAddress", Json::Array{address}, std::chrono::seconds(30));
-    if (!answer) return answer.error();
-    std::vector<std::string> references;
-    for (const Json& hash : answer->items() ? *answer->items() : Json::Array{}) {
-      if (hash.string() != nullptr) references.push_back(*hash.string());
-    }
-    return references;
+    auto asked = node(client, chain);
+    if (!asked) return asked.error();
+    return asked->fund(address);
   }
 
   Result<std::unique_ptr<Session>> session(const Challenge& /*challenge*/, Spender& /*spender*/,
@@ -202,12 +202,12 @@ class Tempo : public Method {
     return options_.clock() + challenge.clock_offset;
   }
 
-  Result<std::string> rpc_url(std::uint64_t chain) const {
+  Result<Node> node(http::Client& client, std::uint64_t chain) const {
     if (options_.offline) return Error{Kind::backend, "--offline leaves the chain unasked"};
     const auto own = options_.rpc_url ? options_.rpc_url(chain) : std::nullopt;
-    if (own) return *own;
+    if (own) return Node(client, *own, chain);
     const std::string known = public_rpc(chain);
-    if (!known.empty()) return known;
+    if (!known.empty()) return Node(client, known, chain);
     return Error{Kind::backend, "no node is known for chain " + std::to_string(chain),
                  "give one with --rpc-url or PAYCURL_RPC_URL"};
   }
@@ -263,6 +263,10 @@ class Tempo : public Method {
           Kind::unsupported,
           std::string("the server does not take a ") + (terms.push ? "push" : "pull") + " payment",
           "leave --push and --pull out", "excluded"};
+    }
+    if (terms.push && options_.offline) {
+      return Error{Kind::unsupported, "a push payment needs a node", "leave --offline out",
+                   "excluded"};
     }
     terms.memo = terms.charge.memo.value_or(attribution_memo(challenge.realm, "", challenge.id));
     terms.transfers = transfers_of(terms.charge, terms.memo);
@@ -337,6 +341,11 @@ class Tempo : public Method {
     const Bytes preimage = signing_preimage(transaction);
     spend.valid_until =
         static_cast<Millis>(transaction.valid_before) * 1000 - challenge.clock_offset;
+    if (terms.push) {  // the node is ours to know: when it is away, nothing is signed
+      auto ready = node(client_, terms.chain);
+      if (!ready) return ready.error();
+      if (auto right = ready->check(); !right) return right.error();
+    }
     auto permit = spender.allow(spend);
     if (!permit) return permit.error();
     Bytes signed_bytes;
@@ -352,78 +361,21 @@ class Tempo : public Method {
                      Rebuild{type, preimage, to_0x(terms.memo)}.to_text(), reference);
     if (!signature) return signature.error();
     if (!terms.push) return credential(challenge, terms, spend.payer, type, to_0x(signed_bytes));
-    if (auto sent = broadcast(terms.chain, signed_bytes, *spender.row().reference); !sent) {
-      return sent.error();
-    }
+    auto chain = node(client_, terms.chain);
+    if (!chain) return chain.error();
+    auto sent = chain->broadcast(signed_bytes, *spender.row().reference);
+    if (!sent) return sent.error();
     return credential(challenge, terms, spend.payer, type, *spender.row().reference);
   }
 
-  /// Sends a transaction and waits until it is mined.
-  Result<> broadcast(std::uint64_t chain, const Bytes& transaction, const std::string& hash) {
-    const auto url = rpc_url(chain);
-    if (!url) return url.error();
-    evm::Rpc rpc(client_, *url);
-    const Json raw = Json::Array{to_0x(transaction)};
-    auto mined = rpc.ask("eth_sendRawTransactionSync", raw, kMiningDeadline);
-    if (!mined) {
-      // Not every node knows the first; sending the same bytes twice is harmless.
-      if (auto sent = rpc.ask("eth_sendRawTransaction", raw); !sent) return sent.error();
-      mined = wait_until_mined(rpc, hash);
-    }
-    if (!mined) return mined.error();
-    const Json* status = mined->find("status");
-    const auto success = status == nullptr ? Result<Amount>(Amount()) : evm::read_quantity(*status);
-    if (success && *success == Amount(1)) return {};
-    return Error{Kind::rejected, "the transaction " + hash + " was reverted"};
-  }
-
-  Result<Json> wait_until_mined(evm::Rpc& rpc, const std::string& hash) const {
-    const Millis start = options_.clock();
-    while (options_.clock() < start + kValidity * 1000 + 10'000) {
-      auto receipt = rpc.ask("eth_getTransactionReceipt", Json::Array{hash});
-      if (!receipt || !receipt->is_null()) return receipt;
-      std::this_thread::sleep_for(std::chrono::milliseconds(250));
-    }
-    return Error{Kind::backend, "the transaction was not mined in time"};
-  }
-
-  Result<std::vector<Money>> balances_on(std::uint64_t chain, const Address& payer,
-                                         http::Client& client) const {
-    const auto url = rpc_url(chain);
-    if (!url) return url.error();
+  std::vector<Asset> tokens_on(std::uint64_t chain) const {
     std::vector<Asset> tokens = known_tokens(chain);
     for (Asset named : options_.tokens) {
       named.network = network_name(chain);
       named.is_test = chain != kMainnet;
       tokens.push_back(named);
     }
-    std::vector<evm::RpcCall> calls{{"eth_chainId", Json::array()}};
-    const std::string data = to_0x(evm::Call(kBalanceOf).add(payer).bytes());
-    for (const Asset& token : tokens) {
-      const Json question = Json::object({{"to", token.token}, {"data", data}});
-      calls.push_back({"eth_call", Json::Array{question, "latest"}});
-    }
-    evm::Rpc rpc(client, *url);
-    const auto answers = rpc.ask(calls);
-    if (!answers) return answers.error();
-    const auto answered_by = (*answers)[0] ? evm::read_quantity64(*(*answers)[0])
-                                           : Result<std::uint64_t>((*answers)[0].error());
-    if (!answered_by) return answered_by.error();
-    if (*answered_by != chain) {
-      return Error{Kind::backend,
-                   "the node is on chain " + std::to_string(*answered_by) + ", not on " +
-                       std::to_string(chain),
-                   "give a node of that chain with --rpc-url"};
-    }
-    std::vector<Money> found;
-    for (std::size_t i = 0; i < tokens.size(); ++i) {
-      const auto data_read = (*answers)[i + 1] ? evm::read_data(*(*answers)[i + 1])
-                                               : Result<Bytes>((*answers)[i + 1].error());
-      const auto word =
-          data_read ? evm::word_at(*data_read, 0) : Result<evm::Word>(data_read.error());
-      if (word) found.push_back({*Amount::from_big_endian(*word), tokens[i]});
-    }
-    return found;
+    return tokens;
   }
 
   MethodOptions options_;

@@ -43,7 +43,9 @@ TEST_CASE("-w") {
   head.headers.add("X-A", "v");
   outcome.head = head;
   std::string unknown;
-  const WriteOutFacts facts{outcome, "http://h/", "GET", "", 2, {}};
+  http::Request request;
+  request.headers.add("Referer", "http://r/");
+  const WriteOutFacts facts{outcome, "http://h/", request, "", 2, {}};
   CHECK(write_out("%{http_code} %{response_code}\\n%%%{method} %header{x-a} %{urlnum}", facts,
                   unknown) == "404 404\n%GET v 2");
   CHECK(write_out("%{payment_status}|%{payment_id}|%{payment_amount}", facts, unknown) == "none||");

@@ -190,6 +190,7 @@ class FakeMethod : public Method {
     const bool over = world_.now >= row.valid_until;
     return {over ? Settlement::State::never : Settlement::State::open, "", std::nullopt};
   }
+  std::vector<Asset> tokens() const override { return {}; }
   Result<std::vector<Money>> balances(const std::string&, http::Client&) override {
     return std::vector<Money>();
   }

@@ -1,0 +1,86 @@
+#include "src/methods/tempo/node.h"
+
+#include <thread>
+
+#include "src/evm/abi.h"
+
+namespace paycurl::tempo {
+namespace {
+
+constexpr std::uint32_t kBalanceOf = 0x70a08231;
+constexpr auto kMiningDeadline = std::chrono::seconds(35);  // longer than a payment is valid
+constexpr auto kFaucetDeadline = std::chrono::seconds(30);
+
+}  // namespace
+
+Result<> Node::is_right(const Result<Json>& chain_id) const {
+  const auto found =
+      chain_id ? evm::read_quantity64(*chain_id) : Result<std::uint64_t>(chain_id.error());
+  if (!found) return found.error();
+  if (*found == chain_) return {};
+  return Error{
+      Kind::backend,
+      "the node is on chain " + std::to_string(*found) + ", not on " + std::to_string(chain_),
+      "give a node of that chain with --rpc-url"};
+}
+
+Result<> Node::check() {
+  return is_right(rpc_.ask("eth_chainId", Json::array()));
+}
+
+Result<> Node::broadcast(const Bytes& transaction, const std::string& hash) {
+  const Json raw = Json::Array{to_0x(transaction)};
+  auto mined = rpc_.ask("eth_sendRawTransactionSync", raw, kMiningDeadline);
+  if (!mined) {
+    // Not every node knows the first; sending the same bytes twice is harmless.
+    if (auto sent = rpc_.ask("eth_sendRawTransaction", raw); !sent) return sent.error();
+    mined = wait_until_mined(hash);
+  }
+  if (!mined) return mined.error();
+  const Json* status = mined->find("status");
+  const auto success = status == nullptr ? Result<Amount>(Amount()) : evm::read_quantity(*status);
+  if (success && *success == Amount(1)) return {};
+  return Error{Kind::rejected, "the transaction " + hash + " was reverted"};
+}
+
+Result<Json> Node::wait_until_mined(const std::string& hash) {
+  const auto end = std::chrono::steady_clock::now() + kMiningDeadline;
+  while (std::chrono::steady_clock::now() < end) {
+    auto receipt = rpc_.ask("eth_getTransactionReceipt", Json::Array{hash});
+    if (!receipt || !receipt->is_null()) return receipt;
+    std::this_thread::sleep_for(std::chrono::milliseconds(250));
+  }
+  return Error{Kind::backend, "the transaction was not mined in time"};
+}
+
+Result<std::vector<Money>> Node::balances(const Address& owner, const std::vector<Asset>& tokens) {
+  std::vector<evm::RpcCall> calls{{"eth_chainId", Json::array()}};
+  const std::string data = to_0x(evm::Call(kBalanceOf).add(owner).bytes());
+  for (const Asset& token : tokens) {
+    const Json question = Json::object({{"to", token.token}, {"data", data}});
+    calls.push_back({"eth_call", Json::Array{question, "latest"}});
+  }
+  const auto answers = rpc_.ask(calls);
+  if (!answers) return answers.error();
+  if (auto right = is_right((*answers)[0]); !right) return right.error();
+  std::vector<Money> found;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const Result<Json>& answer = (*answers)[i + 1];
+    const auto read = answer ? evm::read_data(*answer) : Result<Bytes>(answer.error());
+    const auto word = read ? evm::word_at(*read, 0) : Result<evm::Word>(read.error());
+    if (word) found.push_back({*Amount::from_big_endian(*word), tokens[i]});
+  }
+  return found;
+}
+
+Result<std::vector<std::string>> Node::fund(const std::string& address) {
+  const auto answer = rpc_.ask("tempo_fundAddress", Json::Array{address}, kFaucetDeadline);
+  if (!answer) return answer.error();
+  std::vector<std::string> references;
+  for (const Json& hash : answer->items() ? *answer->items() : Json::Array{}) {
+    if (hash.string() != nullptr) references.push_back(*hash.string());
+  }
+  return references;
+}
+
+}  // namespace paycurl::tempo
