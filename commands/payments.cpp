@@ -283,6 +283,7 @@ Result<> PaymentsCommand::show(const Globals& globals) {
     if (value) rows.push_back({name, printable(*value, 400)});
   };
   add("reference", row->reference);
+  add("receipt", row->receipt);
   if (row->http_status) rows.push_back({"answer", std::to_string(*row->http_status)});
   if (row->status == PaymentStatus::unknown) {
     rows.push_back({"in doubt until", format_rfc3339(row->valid_until)});
