@@ -75,8 +75,7 @@ class AccountCommand : public Command {
   RequestOptions options_;
   const Globals* globals_ = nullptr;
   std::unique_ptr<Wallet> wallet_;
-  std::unique_ptr<http::Client> client_;
-  std::vector<std::unique_ptr<Method>> methods_;
+  Network network_;
 };
 
 Result<> AccountCommand::set_up(const Globals& globals) {
@@ -86,12 +85,9 @@ Result<> AccountCommand::set_up(const Globals& globals) {
     return Error{Kind::usage, "not a place for keys: " + printable(store_, 40),
                  "keychain and file are"};
   }
-  client_ = make_network(globals, options_);
-  auto method_options = method_options_of(globals, options_);
-  if (!method_options) return method_options.error();
-  auto methods = make_methods(*method_options, *client_);
-  if (!methods) return methods.error();
-  methods_ = std::move(*methods);
+  auto network = make_network(globals, options_);
+  if (!network) return network.error();
+  network_ = std::move(*network);
   return {};
 }
 
@@ -159,7 +155,7 @@ Result<> AccountCommand::create() {
   if (auto kept = keep(name, key); !kept) return kept;
   Account account{name, "tempo", address, store_};
   if (fund_ && options_.network != "mainnet") {
-    const auto funded = methods_.front()->fund(address, *client_);
+    const auto funded = network_.methods.front()->fund(address, *network_.client);
     if (!funded && !globals_->silent) {
       say_note("the faucet was asked and did not answer: " + funded.error().message);
     }
@@ -211,7 +207,7 @@ Result<> AccountCommand::list() {
 }
 
 Result<std::vector<Money>> AccountCommand::balances(const std::string& address) {
-  return methods_.front()->balances(address, *client_);
+  return network_.methods.front()->balances(address, *network_.client);
 }
 
 Result<> AccountCommand::show(bool only_balances) {
@@ -233,7 +229,7 @@ Result<> AccountCommand::print_json(const Account& account, const std::vector<Mo
   daily.max_spend = limits->per_day;
   Json per_run = Json::array();
   Json per_day = Json::array();
-  for (const Asset& token : methods_.front()->tokens()) {
+  for (const Asset& token : network_.methods.front()->tokens()) {
     if (const auto run = run_budget(token, *limits, {}))
       per_run.push(money_json({run->limit, token}));
     const auto day = run_budget(token, daily, {});
@@ -418,14 +414,12 @@ Result<> AccountCommand::fund() {
                  "send a dollar token of Tempo to the address above"};
   }
   if (options_.network.empty()) options_.network = "testnet";
-  auto method_options = method_options_of(*globals_, options_);
-  if (!method_options) return method_options.error();
-  auto methods = make_methods(*method_options, *client_);
-  if (!methods) return methods.error();
-  methods_ = std::move(*methods);
+  auto network = make_network(*globals_, options_);
+  if (!network) return network.error();
+  network_ = std::move(*network);
   const auto before = balances(*address);
   if (!before) return before.error();
-  const auto sent = methods_.front()->fund(*address, *client_);
+  const auto sent = network_.methods.front()->fund(*address, *network_.client);
   if (!sent) return sent.error();
   if (auto arrived = wait_for_funds(*address, *before); !arrived) return arrived;
   return show_account(who->account, true);

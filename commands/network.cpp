@@ -64,9 +64,7 @@ bool wants_meter(const Globals& globals, const RequestOptions& options) {
   return !options.outputs.empty() || options.remote_name || !is_terminal(STDOUT_FILENO);
 }
 
-}  // namespace
-
-std::unique_ptr<http::Client> make_network(const Globals& globals, const RequestOptions& options) {
+std::unique_ptr<http::Client> make_client(const Globals& globals, const RequestOptions& options) {
   http::Settings settings;
   settings.user_agent = options.has_user_agent ? options.user_agent : user_agent();
   settings.ca_file = options.cacert.empty() ? globals.settings.ca_file : options.cacert;
@@ -90,6 +88,7 @@ std::unique_ptr<http::Client> make_network(const Globals& globals, const Request
   return http::make_client(std::move(settings));
 }
 
+/// The method options that the command line and the environment give.
 Result<MethodOptions> method_options_of(const Globals& globals, const RequestOptions& options) {
   MethodOptions method;
   method.network = globals.settings.network;
@@ -113,6 +112,36 @@ Result<MethodOptions> method_options_of(const Globals& globals, const RequestOpt
   if (!tokens) return tokens.error();
   method.tokens = std::move(*tokens);
   return method;
+}
+
+}  // namespace
+
+Result<Network> make_network(const Globals& globals, const RequestOptions& options) {
+  Network network;
+  network.client = make_client(globals, options);
+  const auto method_options = method_options_of(globals, options);
+  if (!method_options) return method_options.error();
+  auto methods = make_methods(*method_options, *network.client);
+  if (!methods) return methods.error();
+  network.methods = std::move(*methods);
+  network.protocols = make_protocols();
+  return network;
+}
+
+std::vector<Method*> Network::method_list() const {
+  std::vector<Method*> list;
+  for (const auto& method : methods) {
+    list.push_back(method.get());
+  }
+  return list;
+}
+
+std::vector<const Protocol*> Network::protocol_list() const {
+  std::vector<const Protocol*> list;
+  for (const auto& protocol : protocols) {
+    list.push_back(protocol.get());
+  }
+  return list;
 }
 
 }  // namespace paycurl

@@ -1,4 +1,4 @@
-// The HTTP client as the command line and the environment want it.
+// The HTTP client, the methods and the protocols as the command line and the environment want it.
 #pragma once
 
 #include <memory>
@@ -7,15 +7,24 @@
 #include "commands/request_options.h"
 #include "src/http/client.h"
 #include "src/methods/methods.h"
+#include "src/protocols/protocols.h"
 
 namespace paycurl {
 
 /// "paycurl/0.1.0".
 std::string user_agent();
 
-std::unique_ptr<http::Client> make_network(const Globals& globals, const RequestOptions& options);
+/// What a command reaches the world with.
+struct Network {
+  std::unique_ptr<http::Client> client;
+  std::vector<std::unique_ptr<Method>> methods;  // on `client`
+  std::vector<std::unique_ptr<Protocol>> protocols;
 
-/// The method options that the command line and the environment give.
-Result<MethodOptions> method_options_of(const Globals& globals, const RequestOptions& options);
+  std::vector<Method*> method_list() const;
+  std::vector<const Protocol*> protocol_list() const;
+};
+
+/// Kind::usage when a method does not know an option.
+Result<Network> make_network(const Globals& globals, const RequestOptions& options);
 
 }  // namespace paycurl

@@ -67,6 +67,17 @@ std::string faint(const Globals& globals, std::string_view text) {
   return may_color(globals) ? "\033[2m" + std::string(text) + "\033[0m" : std::string(text);
 }
 
+int graver(int one, int other) {
+  const auto gravity = [](int status) {
+    if (status == 107) return 5;
+    if (status == 108) return 4;
+    if (status == 130 || status == 143) return 3;
+    if (status >= 100) return 2;
+    return status == 0 ? 0 : 1;
+  };
+  return gravity(other) > gravity(one) ? other : one;
+}
+
 std::string shortened(std::string_view hex) {
   if (hex.size() < 16 || !hex.starts_with("0x")) return printable(hex, 40);
   return std::string(hex.substr(0, 6)) + "…" + std::string(hex.substr(hex.size() - 4));

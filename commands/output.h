@@ -30,6 +30,10 @@ bool may_color(const Globals& globals);
 std::string bold(const Globals& globals, std::string_view text);
 std::string faint(const Globals& globals, std::string_view text);
 
+/// The graver of two exit statuses: 107, 108, 130, then 100 to 109, then the others. The first when
+/// they are equally grave.
+int graver(int one, int other);
+
 /// "0x7099...79C8": enough of an address or hash to recognise it.
 std::string shortened(std::string_view hex);
 

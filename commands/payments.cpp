@@ -103,7 +103,6 @@ class PaymentsCommand : public Command {
   Result<> show_body(const Globals& globals, const Row& row);
   Result<int> resume(const Globals& globals);
   Result<std::vector<Row>> rows_to_resume(const Globals& globals);
-  Result<> set_up_network(const Globals& globals);
   Outcome resume_one(const Globals& globals, const Row& row);
   Result<Ledger*> ledger(const Globals& globals);
 
@@ -115,9 +114,7 @@ class PaymentsCommand : public Command {
   RequestOptions options_;
   Limits limits_;
   std::unique_ptr<Wallet> wallet_;
-  std::unique_ptr<http::Client> client_;
-  std::vector<std::unique_ptr<Method>> methods_;
-  std::vector<std::unique_ptr<Protocol>> protocols_;
+  Network network_;
 };
 
 Result<int> PaymentsCommand::run(const Globals& globals) {
@@ -303,20 +300,12 @@ Outcome PaymentsCommand::resume_one(const Globals& globals, const Row& row) {
   to.output = output_;
   to.discard = globals.json && output_.empty();
   RequestAudience audience(globals, to);
-  std::vector<const Protocol*> protocols;
-  for (const auto& protocol : protocols_) {
-    protocols.push_back(protocol.get());
-  }
-  std::vector<Method*> methods;
-  for (const auto& method : methods_) {
-    methods.push_back(method.get());
-  }
   FlowOptions flow;
   flow.preference.allow_http = true;  // the row was begun under the rules of its own run
   flow.paid_deadlines = paid_deadlines_of(options_);
-  FlowParts parts{*client_,
-                  std::move(protocols),
-                  std::move(methods),
+  FlowParts parts{*network_.client,
+                  network_.protocol_list(),
+                  network_.method_list(),
                   limits_,
                   {},
                   [this, &row] { return wallet_->spender_of(row, limits_); },
@@ -341,21 +330,12 @@ Result<std::vector<Row>> PaymentsCommand::rows_to_resume(const Globals& globals)
   return std::vector<Row>{std::move(*row)};
 }
 
-Result<> PaymentsCommand::set_up_network(const Globals& globals) {
-  client_ = make_network(globals, options_);
-  const auto method_options = method_options_of(globals, options_);
-  if (!method_options) return method_options.error();
-  auto methods = make_methods(*method_options, *client_);
-  if (!methods) return methods.error();
-  methods_ = std::move(*methods);
-  protocols_ = make_protocols();
-  return {};
-}
-
 Result<int> PaymentsCommand::resume(const Globals& globals) {
   const auto rows = rows_to_resume(globals);
   if (!rows) return rows.error();
-  if (auto ready = set_up_network(globals); !ready) return ready.error();
+  auto network = make_network(globals, options_);
+  if (!network) return network.error();
+  network_ = std::move(*network);
   int status = 0;
   Json results = Json::array();
   for (const Row& row : *rows) {
@@ -372,8 +352,7 @@ Result<int> PaymentsCommand::resume(const Globals& globals) {
                       {"error", outcome.error ? error_json(*outcome.error, &outcome) : Json()}}));
     if (outcome.error) {
       say_error(*outcome.error);
-      const bool grave = status == 0 || outcome.error->kind == Kind::outcome_unknown;
-      if (grave) status = outcome.error->exit_status();
+      status = graver(status, outcome.error->exit_status());
     } else if (!globals.silent && !globals.json) {
       say("payment " + row.id + " is " + std::string(name_of(after)));
     }

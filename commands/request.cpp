@@ -17,23 +17,6 @@ namespace paycurl {
 namespace {
 
 /// 107, 108, 130, 100 to 109, 1 to 99: the gravest of several URLs is the exit status.
-int gravity(int status) {
-  if (status == 107) return 5;
-  if (status == 108) return 4;
-  if (status == 130 || status == 143) return 3;
-  if (status >= 100) return 2;
-  return status == 0 ? 0 : 1;
-}
-
-void add_money(std::vector<Money>& sums, const Money& money) {
-  for (Money& sum : sums) {
-    if (sum.asset != money.asset) continue;
-    sum.amount = sum.amount.plus(money.amount).value_or(sum.amount);
-    return;
-  }
-  sums.push_back(money);
-}
-
 bool is_paid(const Outcome& outcome) {
   return outcome.row && outcome.payment == PaymentStatus::settled;
 }
@@ -80,9 +63,7 @@ class RequestCommand : public Command {
   RequestOptions options_;
   Limits limits_;
   Preference preference_;
-  std::unique_ptr<http::Client> client_;
-  std::vector<std::unique_ptr<Method>> methods_;
-  std::vector<std::unique_ptr<Protocol>> protocols_;
+  Network network_;
   std::unique_ptr<Wallet> wallet_;
   std::vector<Money> total_;
 };
@@ -100,13 +81,9 @@ Result<> RequestCommand::set_up(const Globals& globals) {
     if (!password) return password.error();
     options_.user += ":" + std::string(password->text());
   }
-  client_ = make_network(globals, options_);
-  auto method_options = method_options_of(globals, options_);
-  if (!method_options) return method_options.error();
-  auto methods = make_methods(*method_options, *client_);
-  if (!methods) return methods.error();
-  methods_ = std::move(*methods);
-  protocols_ = make_protocols();
+  auto network = make_network(globals, options_);
+  if (!network) return network.error();
+  network_ = std::move(*network);
   wallet_ = std::make_unique<Wallet>(globals,
                                      PasswordChoice{options_.password_fd, options_.password_file});
   return {};
@@ -119,7 +96,7 @@ Result<int> RequestCommand::run(const Globals& globals) {
   int gravest = 0;
   for (std::size_t i = 0; i < options_.urls.size(); ++i) {
     const int status = run_one(globals, i, *body);
-    if (gravity(status) > gravity(gravest)) gravest = status;
+    gravest = graver(gravest, status);
     if (status == 130 || status == 143) break;
   }
   return gravest;
@@ -129,7 +106,7 @@ Result<int> RequestCommand::run(const Globals& globals) {
 void RequestCommand::add_accept_payment(http::Request& request) const {
   std::string value;
   const auto& wanted = preference_.methods;
-  for (const auto& method : methods_) {
+  for (const auto& method : network_.methods) {
     const bool left_out =
         !wanted.empty() && std::find(wanted.begin(), wanted.end(), method->name()) == wanted.end();
     for (const std::string_view intent : method->intents()) {
@@ -197,17 +174,9 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
   flow.paid_deadlines = paid_deadlines_of(options_);
   const Expectations& expected = limits_.expected;
   flow.must_charge = expected.amount || expected.recipient || expected.currency;
-  std::vector<const Protocol*> protocols;
-  for (const auto& protocol : protocols_) {
-    protocols.push_back(protocol.get());
-  }
-  std::vector<Method*> methods;
-  for (const auto& method : methods_) {
-    methods.push_back(method.get());
-  }
-  FlowParts parts{*client_,
-                  std::move(protocols),
-                  std::move(methods),
+  FlowParts parts{*network_.client,
+                  network_.protocol_list(),
+                  network_.method_list(),
                   limits_,
                   wallet_->signed_so_far(),
                   [this] { return wallet_->spender(payer_of(options_), limits_); },
@@ -338,7 +307,7 @@ Json RequestCommand::envelope_of(const http::Request& request, const Outcome& ou
     Json payment = payment_json(*outcome.row, system_now());
     payment.set("receipt", stored_json(outcome.row->receipt));
     std::string page;
-    for (const auto& method : methods_) {
+    for (const auto& method : network_.methods) {
       if (method->name() == outcome.row->method) page = method->explorer(*outcome.row);
     }
     payment.set("explorer", Json::or_null(std::string_view(page))).set("channel", Json());
@@ -372,7 +341,7 @@ Result<Json> RequestCommand::quote_json(const Outcome& outcome) {
   const Money left{budget ? budget->left : Amount(), spend.total.asset};
   Json balance;
   if (!options_.offline) {
-    const auto balances = chosen->method->balances((*payer)->address, *client_);
+    const auto balances = chosen->method->balances((*payer)->address, *network_.client);
     if (!balances) return balances.error();
     for (const Money& money : *balances) {
       if (money.asset != spend.total.asset) continue;

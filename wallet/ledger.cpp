@@ -156,15 +156,6 @@ Row read_row(const Statement& from) {
   return row;
 }
 
-void add_money(std::vector<Money>& sums, const Money& money) {
-  for (Money& sum : sums) {
-    if (sum.asset != money.asset) continue;
-    sum.amount = sum.amount.plus(money.amount).value_or(sum.amount);
-    return;
-  }
-  sums.push_back(money);
-}
-
 }  // namespace
 
 std::string_view name_of(PaymentStatus status) {

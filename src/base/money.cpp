@@ -145,4 +145,13 @@ std::string describe(const Money& money) {
   return format_units(money.amount, money.asset.decimals) + " " + money.asset.symbol;
 }
 
+void add_money(std::vector<Money>& sums, const Money& money) {
+  for (Money& sum : sums) {
+    if (sum.asset != money.asset) continue;
+    sum.amount = sum.amount.plus(money.amount).value_or(sum.amount);
+    return;
+  }
+  sums.push_back(money);
+}
+
 }  // namespace paycurl

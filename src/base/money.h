@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace paycurl {
 
@@ -62,6 +63,9 @@ struct Money {
   Amount amount;
   Asset asset;
 };
+
+/// Adds `money` to the sum of its asset; a sum that overflows stays as it was.
+void add_money(std::vector<Money>& sums, const Money& money);
 
 /// Reads what a person writes, "0.01" with 6 decimals is 10000. More places than `decimals`, a
 /// sign, an exponent or an overflow is nullopt.
