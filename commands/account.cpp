@@ -66,7 +66,7 @@ class AccountCommand : public Command {
   Result<std::vector<Money>> balances(const std::string& address);
   Result<> wait_for_funds(const std::string& address, const std::vector<Money>& before);
   Result<> print_account(const Account& account, const std::string& sentence);
-  Result<> print_json(const Account& account, const std::vector<Money>* held);
+  Result<> show_json(const Account& account, const std::vector<Money>* held);
 
   std::string verb_, name_, store_ = "keychain", key_file_, output_;
   std::optional<int> key_fd_, export_fd_;
@@ -129,7 +129,7 @@ Result<std::string> AccountCommand::address_of(const Account& account) {
 }
 
 Result<> AccountCommand::print_account(const Account& account, const std::string& sentence) {
-  if (globals_->json) return print_json(account, nullptr);
+  if (globals_->json) return show_json(account, nullptr);
   return print(sentence + account.name + "  " + account.address + "\n");
 }
 
@@ -196,7 +196,7 @@ Result<> AccountCommand::list() {
     for (const Account& account : *found) {
       array.push(account_json(account));
     }
-    return print(envelope().set("accounts", std::move(array)).dump() + "\n");
+    return print_json(envelope().set("accounts", std::move(array)));
   }
   std::vector<std::vector<std::string>> rows;
   for (const Account& account : *found) {
@@ -220,7 +220,7 @@ Result<> AccountCommand::show(bool only_balances) {
 }
 
 /// An account as JSON, with the limits of every token that it can pay with.
-Result<> AccountCommand::print_json(const Account& account, const std::vector<Money>* held) {
+Result<> AccountCommand::show_json(const Account& account, const std::vector<Money>* held) {
   const auto today = spent_today(account);
   if (!today) return today.error();
   const auto limits = limits_of(options_, globals_->settings);
@@ -240,7 +240,7 @@ Result<> AccountCommand::print_json(const Account& account, const std::vector<Mo
   json.set("spentToday", money_list(*today));
   json.set("limits",
            Json::object({{"perRun", std::move(per_run)}, {"perDay", std::move(per_day)}}));
-  return print(envelope().set("account", std::move(json)).dump() + "\n");
+  return print_json(envelope().set("account", std::move(json)));
 }
 
 Result<std::vector<Money>> AccountCommand::spent_today(const Account& account) {
@@ -255,7 +255,7 @@ Result<std::vector<Money>> AccountCommand::spent_today(const Account& account) {
 Result<> AccountCommand::show_account(const Account& account, bool only_balances) {
   const auto found = balances(account.address);
   if (!found && only_balances) return found.error();
-  if (globals_->json) return print_json(account, found ? &*found : nullptr);
+  if (globals_->json) return show_json(account, found ? &*found : nullptr);
   const auto today = spent_today(account);
   if (!today) return today.error();
   std::vector<std::vector<std::string>> rows;
@@ -331,7 +331,7 @@ Result<> AccountCommand::export_key() {
   const auto text = seal_key_file(*key, *password);
   if (!text) return text.error();
   if (auto written = write_new_file(file, *text); !written) return written;
-  if (globals_->json) return print_json(account, nullptr);
+  if (globals_->json) return show_json(account, nullptr);
   return print("wrote " + file + "\n");
 }
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "commands/output.h"
@@ -22,11 +23,22 @@ Error write_error(const std::string& file, int code) {
   return http::transport_error(23, "writing " + printable(file) + ": " + std::strerror(code));
 }
 
-Result<int> open_for_writing(const std::string& file, bool follow_links, int flags) {
-  const int fd = ::open(
-      file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags | (follow_links ? 0 : O_NOFOLLOW), 0644);
+Result<int> open_for_writing(const std::string& file, bool follow_links) {
+  const int fd =
+      ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (follow_links ? 0 : O_NOFOLLOW), 0644);
   if (fd < 0) return write_error(file, errno);
   return fd;
+}
+
+/// Whether stdout takes anything: not when it is closed, nor a pipe that nobody reads any more.
+Result<> check_stdout() {
+  const int mode = ::fcntl(STDOUT_FILENO, F_GETFL);
+  if (mode < 0 || (mode & O_ACCMODE) == O_RDONLY) return write_error("stdout", EBADF);
+  pollfd out{STDOUT_FILENO, POLLOUT, 0};
+  if (::poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLNVAL)) != 0) {
+    return write_error("stdout", EPIPE);
+  }
+  return {};
 }
 
 std::string price_of(const Offer& offer) {
@@ -48,15 +60,20 @@ RequestAudience::~RequestAudience() {
 
 Result<> RequestAudience::open_output() {
   if (output_ >= 0 || to_.output.empty() || to_.output == "-") return {};
-  auto opened = open_for_writing(to_.output, to_.follow_links, 0);
+  auto opened = open_for_writing(to_.output, to_.follow_links);
   if (!opened) return opened.error();
   output_ = *opened;
   return {};
 }
 
 Result<> RequestAudience::prepare() {
+  const bool uses_stdout = to_.output.empty() || to_.output == "-" || to_.dump_header == "-" ||
+                           to_.capture || to_.prints_variables;
+  if (uses_stdout) {
+    if (auto usable = check_stdout(); !usable) return usable;
+  }
   if (heads_ < 0 && !to_.dump_header.empty() && to_.dump_header != "-") {
-    auto opened = open_for_writing(to_.dump_header, true, O_TRUNC);
+    auto opened = open_for_writing(to_.dump_header, true);
     if (!opened) return opened.error();
     heads_ = *opened;
   }
@@ -66,18 +83,30 @@ Result<> RequestAudience::prepare() {
 Result<> RequestAudience::head(const http::Head& head, HeadRole role) {
   const bool about_payment = role == HeadRole::challenge || role == HeadRole::refusal;
   silent_body_ = to_.hide_errors_body && head.status >= 400;
-  if (about_payment && !to_.show_challenges) return {};
-  if (to_.include && !silent_body_ && !about_payment) {
-    if (auto written = body(head.raw); !written) return written;
+  if (about_payment) {  // nothing is cut before the payment is decided
+    held_heads_ += head.raw;
+    return {};
   }
-  if (to_.dump_header.empty() || about_payment) return {};
-  if (to_.dump_header == "-") return print(head.raw);
+  std::string raw = to_.show_challenges ? std::exchange(held_heads_, "") + head.raw : head.raw;
+  held_heads_.clear();
+  if (to_.include && !silent_body_) {
+    if (auto written = body(raw); !written) return written;
+  }
+  return write_heads(raw);
+}
+
+Result<> RequestAudience::write_heads(std::string_view raw) {
+  if (to_.dump_header.empty()) return {};
+  if (to_.dump_header == "-") return print(raw);
   if (heads_ < 0) {
-    auto opened = open_for_writing(to_.dump_header, true, O_TRUNC);
+    auto opened = open_for_writing(to_.dump_header, true);
     if (!opened) return opened.error();
     heads_ = *opened;
   }
-  return write_all(heads_, head.raw);
+  if (!std::exchange(heads_truncated_, true) && ::ftruncate(heads_, 0) != 0 && errno != EINVAL) {
+    return write_error(to_.dump_header, errno);
+  }
+  return write_all(heads_, raw);
 }
 
 Result<> RequestAudience::capture(std::string_view bytes) {
@@ -117,6 +146,10 @@ Result<> RequestAudience::body(std::string_view bytes) {
 }
 
 Result<> RequestAudience::finish(const Outcome& outcome) {
+  if (!held_heads_.empty()) {  // a 402 was the last answer
+    if (auto written = write_heads(std::exchange(held_heads_, "")); !written) return written;
+  }
+  if (to_.show_refusal && !outcome.refusal_body.empty()) return body(outcome.refusal_body);
   const bool shown = outcome.head && outcome.delivered && !silent_body_;
   if (!shown || to_.discard || truncated_) return {};
   if (auto opened = open_output(); !opened) return opened;
@@ -214,6 +247,14 @@ std::string describe_offers(const std::vector<Offer>& offers, std::size_t chosen
 std::string redacted(char kind, std::string_view line) {
   constexpr std::array<std::string_view, 5> kSecret{
       "authorization", "cookie", "proxy-authorization", "set-cookie", "payment-authorization"};
+  constexpr std::array<std::string_view, 5> kSchemes{"basic", "bearer", "digest", "negotiate",
+                                                     "payment"};
+  // libcurl tells the fields of HTTP/2 a second time: "h2h3 [cookie: a=b]".
+  if (kind == '*' && line.ends_with(']') && line.find('[') < line.find(": ")) {
+    const std::size_t field = line.find('[') + 1;
+    return printable(line.substr(0, field)) +
+           redacted('>', line.substr(field, line.size() - field - 1)) + "]";
+  }
   const std::size_t colon = line.find(':');
   const bool is_field = kind != '*' && colon != std::string_view::npos;
   if (is_field) {
@@ -223,11 +264,11 @@ std::string redacted(char kind, std::string_view line) {
                            (kind == '>' && value.starts_with("Payment "));
     if (is_secret) {
       const std::string_view scheme = value.substr(0, value.find(' '));
-      const std::string shown =
-          scheme.size() < value.size() && scheme.size() < 20 ? std::string(scheme) + " " : "";
-      return printable(line.substr(0, colon)) + ": " + printable(shown) + "<" +
-             std::to_string(value.size()) + " bytes, sha256 " +
-             to_hex(sha256(as_bytes(value))).substr(0, 8) + "…>";
+      const bool is_known =
+          std::find(kSchemes.begin(), kSchemes.end(), lower(scheme)) != kSchemes.end();
+      const std::string shown = is_known ? std::string(scheme) + " " : "";
+      return printable(line.substr(0, colon)) + ": " + shown + "<" + std::to_string(value.size()) +
+             " bytes, sha256 " + to_hex(sha256(as_bytes(value))).substr(0, 8) + "…>";
     }
   }
   return printable(line, 8192);

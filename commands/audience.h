@@ -20,6 +20,8 @@ struct Destination {
   bool capture = false;           ///< --format json: keep the body for the envelope
   bool discard = false;           ///< --inspect: the body is of no interest
   bool hide_errors_body = false;  ///< -f
+  bool show_refusal = false;      ///< --fail-with-body: of a 402 that is not paid, too
+  bool prints_variables = false;  ///< -w, to stdout
   bool warn_binary = true;        ///< refuse a binary body on a terminal
 };
 
@@ -46,6 +48,7 @@ class RequestAudience : public Audience {
 
  private:
   Result<> open_output();
+  Result<> write_heads(std::string_view raw);
   Result<> capture(std::string_view bytes);
 
   const Globals& globals_;
@@ -53,6 +56,8 @@ class RequestAudience : public Audience {
   int output_ = -1;  // of -o, opened without truncation; -1: stdout
   bool truncated_ = false;
   int heads_ = -1;  // of -D
+  bool heads_truncated_ = false;
+  std::string held_heads_;  // of 402s, until the answer behind them is there
   bool first_bytes_ = true;
   bool paying_ = false;
   bool silent_body_ = false;

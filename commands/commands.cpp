@@ -102,6 +102,24 @@ std::vector<std::string> with_empty_values(const CLI::App& app,
   return out;
 }
 
+/// "$UNSET" as a limit, a price or a payer must not pass for none.
+Result<> refuse_empty_values(const CLI::App& app) {
+  constexpr std::array<std::string_view, 6> kGroups{"Payment", "Choosing an offer", "Who pays",
+                                                    "Account", "Payments",          ""};
+  for (const CLI::Option* option : app.get_options()) {
+    const bool is_strict =
+        std::find(kGroups.begin(), kGroups.end(), option->get_group()) != kGroups.end() ||
+        option->check_lname("account");
+    const auto& values = option->results();
+    const bool is_flag = option->get_items_expected_max() == 0;
+    if (!is_strict || is_flag || std::find(values.begin(), values.end(), "") == values.end())
+      continue;
+    return Error{Kind::usage, option->get_name() + " has an empty value",
+                 "give it a value, or leave it out"};
+  }
+  return {};
+}
+
 struct Help {
   bool wanted = false;
   bool version = false;
@@ -189,7 +207,7 @@ bool wants_json(const std::vector<std::string>& arguments) {
 
 int fail(bool json, const Error& error) {
   say_error(error);
-  if (json) (void)print(failed(error).dump() + "\n");
+  if (json) (void)print_json(failed(error));
   return error.exit_status();
 }
 
@@ -238,6 +256,13 @@ int run_command(const CommandEntry& entry, std::vector<std::string> arguments) {
   if (std::find(kFormats.begin(), kFormats.end(), format) == kFormats.end()) {
     return fail(globals.json,
                 {Kind::usage, "not a format: " + printable(format, 40), "text and json are"});
+  }
+  if (globals.color != "auto" && globals.color != "always" && globals.color != "never") {
+    return fail(globals.json, {Kind::usage, "not a way to colour: " + printable(globals.color, 40),
+                               "auto, always and never are"});
+  }
+  if (auto refused = refuse_empty_values(app); !refused) {
+    return fail(globals.json, refused.error());
   }
   auto settings = read_settings();
   if (!settings) return fail(globals.json, settings.error());

@@ -61,7 +61,7 @@ class Meter {
 
 bool wants_meter(const Globals& globals, const RequestOptions& options) {
   if (globals.silent || !options.progress_meter || !is_terminal(STDERR_FILENO)) return false;
-  return !options.outputs.empty() || options.remote_name || !is_terminal(STDOUT_FILENO);
+  return !options.outputs.empty() || options.remote_names > 0 || !is_terminal(STDOUT_FILENO);
 }
 
 std::unique_ptr<http::Client> make_client(const Globals& globals, const RequestOptions& options) {

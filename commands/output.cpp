@@ -37,6 +37,10 @@ Result<> print(std::string_view text) {
   return write_all(STDOUT_FILENO, text);
 }
 
+Result<> print_json(const Json& json) {
+  return print(with_hidden_escaped(json.dump()) + "\n");
+}
+
 void say(std::string_view line) {
   (void)write_all(STDERR_FILENO, std::string(line) + "\n");
 }

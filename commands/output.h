@@ -15,6 +15,8 @@ namespace paycurl {
 Result<> write_all(int fd, std::string_view bytes);
 /// Writes text to stdout.
 Result<> print(std::string_view text);
+/// Writes a line of JSON to stdout, with nothing in it that changes how a terminal shows the rest.
+Result<> print_json(const Json& json);
 /// Writes a line to stderr; failures have nowhere to go.
 void say(std::string_view line);
 

@@ -97,6 +97,7 @@ class PaymentsCommand : public Command {
   Result<int> run(const Globals& globals) override;
 
  private:
+  Result<> check_arguments() const;
   Result<> list(const Globals& globals, bool whole_journal);
   Result<> export_rows(const Globals& globals);
   Result<> show(const Globals& globals);
@@ -125,6 +126,7 @@ Result<int> PaymentsCommand::run(const Globals& globals) {
   filter_.since = *since;
   filter_.until = *until;
   if (filter_.limit < 1) return Error{Kind::usage, "--limit is at least 1"};
+  if (auto fine = check_arguments(); !fine) return fine.error();
   wallet_ = std::make_unique<Wallet>(globals, password_);
   const auto done = [](const Result<>& result) {
     return result ? Result<int>(0) : Result<int>(result.error());
@@ -135,6 +137,24 @@ Result<int> PaymentsCommand::run(const Globals& globals) {
   if (verb_ == "resume") return resume(globals);
   return Error{Kind::usage, "not something to do with payments: " + printable(verb_, 40),
                "list, show, resume and export are"};
+}
+
+/// What would be ignored is refused.
+Result<> PaymentsCommand::check_arguments() const {
+  const bool names_one = verb_ == "show" || verb_ == "view" || verb_ == "resume";
+  if (!id_.empty() && !names_one) {
+    return Error{Kind::usage, "unexpected argument " + printable(id_, 80)};
+  }
+  if (!output_.empty() && verb_ != "resume") {
+    return Error{Kind::usage, "-o is for resume", "send the output to a file with >"};
+  }
+  constexpr std::array<std::string_view, 5> kStatus{"", "settled", "unknown", "rejected",
+                                                    "not_sent"};
+  if (std::find(kStatus.begin(), kStatus.end(), filter_.status) == kStatus.end()) {
+    return Error{Kind::usage, "not a status: " + printable(filter_.status, 40),
+                 "settled, unknown, rejected and not_sent are"};
+  }
+  return {};
 }
 
 /// Reading must not create a journal where there is none.
@@ -160,7 +180,7 @@ Result<> PaymentsCommand::list(const Globals& globals, bool whole_journal) {
   if (globals.json_lines) {
     std::string lines;
     for (const Row& row : *found) {
-      lines += payment_json(row, now).dump() + "\n";
+      lines += with_hidden_escaped(payment_json(row, now).dump()) + "\n";
     }
     return print(lines);
   }
@@ -199,12 +219,10 @@ Result<> PaymentsCommand::list(const Globals& globals, bool whole_journal) {
                             {"paid", format_units(total.sum.amount, asset.decimals)},
                             {"count", total.count}}));
   }
-  return print(envelope()
-                   .set("payments", std::move(payments))
-                   .set("totals", std::move(sums))
-                   .set("more", more)
-                   .dump() +
-               "\n");
+  return print_json(envelope()
+                        .set("payments", std::move(payments))
+                        .set("totals", std::move(sums))
+                        .set("more", more));
 }
 
 /// The whole journal unless --limit says otherwise; CSV unless a format says otherwise.
@@ -265,7 +283,7 @@ Result<> PaymentsCommand::show(const Globals& globals) {
                                        {"type", Json::or_null(row->body_type)},
                                        {"expires", format_rfc3339(*row->body_expires)}})
                        : Json());
-  if (globals.json) return print(envelope().set("payment", std::move(json)).dump() + "\n");
+  if (globals.json) return print_json(envelope().set("payment", std::move(json)));
   std::vector<std::vector<std::string>> rows{
       {"payment", row->id},
       {"status", std::string(name_of(row->status))},
@@ -301,7 +319,9 @@ Outcome PaymentsCommand::resume_one(const Globals& globals, const Row& row) {
   to.discard = globals.json && output_.empty();
   RequestAudience audience(globals, to);
   FlowOptions flow;
-  flow.preference.allow_http = true;  // the row was begun under the rules of its own run
+  // The row was begun under the rules of its own run; to this machine that was without a proxy.
+  const auto url = http::parse_url(row.url);
+  flow.preference.allow_http = url && !url->is_loopback();
   flow.paid_deadlines = paid_deadlines_of(options_);
   FlowParts parts{*network_.client,
                   network_.protocol_list(),
@@ -359,7 +379,7 @@ Result<int> PaymentsCommand::resume(const Globals& globals) {
   }
   if (rows->empty() && !globals.silent && !globals.json) say("no payment is in doubt");
   if (!globals.json) return status;
-  auto printed = print(envelope().set("results", std::move(results)).dump() + "\n");
+  auto printed = print_json(envelope().set("results", std::move(results)));
   if (!printed) return printed.error();
   return status;
 }

@@ -57,7 +57,8 @@ class Terminal {
 };
 
 Error nobody(std::string_view question) {
-  return {Kind::usage, "there is no terminal to ask at: " + std::string(question)};
+  return {Kind::usage, "there is no terminal to ask at: " + std::string(question),
+          "say it with an option: --yes where it is a yes or no"};
 }
 
 }  // namespace
@@ -76,6 +77,7 @@ Result<std::string> ask_line(const Settings& settings, std::string_view question
 }
 
 Result<bool> ask_yes(const Settings& settings, std::string_view question) {
+  if (!can_ask(settings)) return nobody(question);
   const auto answer = ask_line(settings, std::string(question) + " [y/N]");
   if (!answer) return answer.error();
   const std::string word = lower(*answer);

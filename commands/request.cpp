@@ -8,17 +8,24 @@
 #include "commands/output.h"
 #include "commands/prompt.h"
 #include "commands/request_options.h"
+#include "commands/signals.h"
 #include "commands/wallet.h"
 #include "commands/write_out.h"
 #include "src/base/text.h"
-#include "src/protocols/protocols.h"
 
 namespace paycurl {
 namespace {
 
-/// 107, 108, 130, 100 to 109, 1 to 99: the gravest of several URLs is the exit status.
 bool is_paid(const Outcome& outcome) {
   return outcome.row && outcome.payment == PaymentStatus::settled;
+}
+
+/// What was paid for could not be written; it may be in the spool.
+Error not_written(const Row& row, const Error& why) {
+  return {Kind::not_delivered, "paid, but the answer could not be written: " + why.message,
+          row.body_size ? "it is kept: paycurl payments show " + row.id + " --body"
+                        : "the payment is in: paycurl payments show " + row.id,
+          "unwritable"};
 }
 
 /// Whether a credential left: then -s hides nothing.
@@ -43,6 +50,7 @@ class RequestCommand : public Command {
   Result<> set_up(const Globals& globals);
   int run_one(const Globals& globals, std::size_t index, const PreparedBody& body);
   Flow make_flow(const Globals& globals, RequestAudience& audience, RedirectRules redirects);
+  bool takes_remote_name(std::size_t index) const;
   Destination destination_of(const Globals& globals, std::size_t index,
                              const std::string& file_name) const;
   Result<> confirm(const Globals& globals, const Offer& offer, const Payer& payer) const;
@@ -66,6 +74,7 @@ class RequestCommand : public Command {
   Network network_;
   std::unique_ptr<Wallet> wallet_;
   std::vector<Money> total_;
+  bool outcome_is_lost_ = false;  // nothing can be written where the answers go
 };
 
 Result<> RequestCommand::set_up(const Globals& globals) {
@@ -97,9 +106,15 @@ Result<int> RequestCommand::run(const Globals& globals) {
   for (std::size_t i = 0; i < options_.urls.size(); ++i) {
     const int status = run_one(globals, i, *body);
     gravest = graver(gravest, status);
-    if (status == 130 || status == 143) break;
+    if (caught_signal() || outcome_is_lost_) break;
   }
   return gravest;
+}
+
+/// As curl: each -O speaks of one URL.
+bool RequestCommand::takes_remote_name(std::size_t index) const {
+  const std::size_t named = options_.outputs.size();
+  return index >= named && index - named < static_cast<std::size_t>(options_.remote_names);
 }
 
 /// What a server should know of what we can pay (draft-httpauth-payment-00, client preferences).
@@ -120,8 +135,7 @@ void RequestCommand::add_accept_payment(http::Request& request) const {
 
 Result<> RequestCommand::confirm(const Globals& globals, const Offer& offer,
                                  const Payer& payer) const {
-  const bool tell_payer = is_terminal(STDERR_FILENO) && !globals.silent && total_.empty();
-  if (tell_payer) say(faint(globals, "paying from " + payer.address));
+  if (const auto signal = caught_signal()) return Error{*signal, "stopped by a signal"};
   if (!options_.confirm || options_.yes) return {};
   const Spend& spend = offer.quote->spend;
   std::string question = "Pay " + describe(spend.total);
@@ -129,7 +143,7 @@ Result<> RequestCommand::confirm(const Globals& globals, const Offer& offer,
   if (spend.payees.size() > 1) {
     question += " and " + std::to_string(spend.payees.size() - 1) + " others";
   }
-  question += " for " + printable(offer.challenge->url.origin()) + "?";
+  question += " for " + printable(offer.challenge->url.origin()) + ", from " + payer.address + "?";
   const auto answer = ask_yes(globals.settings, question);
   if (!answer) {
     Error error = answer.error();
@@ -146,16 +160,18 @@ Destination RequestCommand::destination_of(const Globals& globals, std::size_t i
   Destination to;
   if (index < options_.outputs.size()) {
     to.output = options_.outputs[index];
-  } else if (options_.remote_name) {
+  } else if (takes_remote_name(index)) {
     to.output = file_name;
     to.follow_links = false;
   }
   to.dump_header = options_.dump_header;
-  to.include = options_.include;
+  to.include = options_.include || (options_.head && !globals.json);
   to.show_challenges = globals.verbosity > 0;
   to.capture = globals.json;
   to.discard = options_.inspect || options_.dry_run;
   to.hide_errors_body = options_.fail;
+  to.show_refusal = options_.fail_with_body;
+  to.prints_variables = !options_.write_out.empty();
   return to;
 }
 
@@ -194,13 +210,12 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
   auto prepared = prepare_request(options_, url, body);
   const auto report = [&](const Error& error) {
     say_error(error);
-    if (globals.json) (void)print(failed(error).dump() + "\n");
+    if (globals.json) (void)print_json(failed(error));
     return error.exit_status();
   };
   if (!prepared) return report(prepared.error());
   const Destination to = destination_of(globals, index, prepared->file_name);
-  if (options_.remote_name && index >= options_.outputs.size() &&
-      (to.output.empty() || to.output == "." || to.output == "..")) {
+  if (takes_remote_name(index) && (to.output.empty() || to.output == "." || to.output == "..")) {
     return report(http::transport_error(23, "the URL has no file name for -O"));
   }
   http::Request& request = prepared->request;
@@ -208,24 +223,34 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
   const bool brings_credential =
       authorization != nullptr && lower(*authorization).starts_with("payment ");
   if (brings_credential) options_.pay = false;
-  // --inspect shows what everybody is offered, unless the user asks for less.
+  // --inspect shows what everybody is offered, unless the user asks for less; the number that
+  // --challenge takes from it must mean the same offer again.
   const bool asks_for_less = !preference_.methods.empty() || !preference_.intent.empty();
-  if (options_.pay && (!options_.inspect || asks_for_less)) add_accept_payment(request);
+  const bool wants_all = options_.inspect || preference_.number;
+  if (options_.pay && (!wants_all || asks_for_less)) add_accept_payment(request);
 
   RequestAudience audience(globals, to);
   Flow flow = make_flow(globals, audience, prepared->redirects);
   Outcome outcome = flow.run(request);
   if (auto finished = audience.finish(outcome); !finished && !outcome.error) {
-    outcome.error = finished.error();
+    outcome.error =
+        is_paid(outcome) ? not_written(*outcome.row, finished.error()) : finished.error();
   }
+  outcome_is_lost_ =
+      outcome.error && (outcome.error->reason == "unwritable" || outcome.error->transport == 23);
   if (is_paid(outcome)) add_money(total_, outcome.row->paid);
   check_afterwards(outcome);
   tell(globals, outcome);
   auto shown = show(globals, request, outcome, audience, to.output);
   if (shown) shown = write_variables(url, request, outcome, index, to.output);
-  if (!shown && !outcome.error) {
-    say_error(shown.error());
-    return shown.error().exit_status();
+  if (!shown) {
+    outcome_is_lost_ = true;
+    Error error = shown.error();
+    if (is_paid(outcome)) error = not_written(*outcome.row, error);
+    if (!outcome.error) {
+      say_error(error);
+      return error.exit_status();
+    }
   }
   return outcome.error ? outcome.error->exit_status() : 0;
 }
@@ -244,7 +269,8 @@ void RequestCommand::check_afterwards(Outcome& outcome) const {
   if (wrong.empty()) return;
   const bool paid = is_paid(outcome);
   outcome.error =
-      Error{paid ? Kind::not_delivered : Kind::http_status, wrong, "",
+      Error{paid ? Kind::not_delivered : Kind::http_status, (paid ? "paid, but " : "") + wrong,
+            paid ? "the payment is in: paycurl payments show " + outcome.row->id : "",
             options_.expect_status && status != *options_.expect_status ? "expect_status"
                                                                         : "expect_receipt"};
 }
@@ -271,7 +297,7 @@ Result<> RequestCommand::show(const Globals& globals, const http::Request& reque
                               const std::string& file) {
   if (options_.inspect || options_.dry_run) return show_offers(globals, request, outcome);
   if (!globals.json) return {};
-  return print(envelope_of(request, outcome, audience, file).dump() + "\n");
+  return print_json(envelope_of(request, outcome, audience, file));
 }
 
 Json RequestCommand::envelope_of(const http::Request& request, const Outcome& outcome,
@@ -399,7 +425,7 @@ Result<> RequestCommand::show_offers(const Globals& globals, const http::Request
     }
   }
   if (globals.json) {
-    if (auto printed = print(json.dump() + "\n"); !printed) return printed;
+    if (auto printed = print_json(json); !printed) return printed;
   } else {
     std::string text = describe_offers(outcome.offers, outcome.chosen);
     if (text.empty() && outcome.head) {
@@ -434,10 +460,10 @@ Result<> RequestCommand::write_variables(const std::string& url, const http::Req
     if (!text || !*text) return Error{Kind::usage, "the format of -w is too long"};
     format = std::move(**text);
   }
-  std::string unknown;
-  const std::string text = write_out(format, {outcome, url, request, file, index, total_}, unknown);
-  if (!unknown.empty()) say_note("unknown --write-out variable: " + unknown);
-  return print(text);
+  const WrittenOut text = write_out(format, {outcome, url, request, file, index, total_});
+  if (!text.unknown.empty()) say_note("unknown --write-out variable: " + text.unknown);
+  (void)write_all(STDERR_FILENO, text.to_stderr);
+  return print(text.to_stdout);
 }
 
 }  // namespace

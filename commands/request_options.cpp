@@ -90,7 +90,8 @@ void declare_output(OptionSet& set, RequestOptions& o) {
       .flag("-i,--include", o.include, "print the answer's head before the body")
       .flag("-f,--fail", o.fail, "exit 22 on a status of 400 and above, without the body");
   set.in(kOutput)
-      .flag("-O,--remote-name", o.remote_name, "write the body to a file named like the URL's end")
+      .counter("-O,--remote-name", o.remote_names,
+               "write the body to a file named like the URL's end")
       .value("-D,--dump-header", o.dump_header, "FILE", "write the answer's head to a file")
       .flag("--fail-with-body", o.fail_with_body, "the same as --fail, with the body")
       .flag("-S,--show-error", o.show_error, "with -s, still say what went wrong")
@@ -161,6 +162,8 @@ std::vector<std::string> split(const std::string& list, char separator) {
   return parts;
 }
 
+constexpr std::size_t kMostOffers = 1000;
+
 Error contradiction(const char* text) {
   return {Kind::usage, text};
 }
@@ -202,7 +205,12 @@ Result<> check_request_options(const RequestOptions& o, const Globals& globals) 
   if (o.fail && o.fail_with_body) {
     return contradiction("--fail and --fail-with-body exclude each other");
   }
-  if (o.challenge && *o.challenge == 0) return contradiction("--challenge counts from 1");
+  if (o.challenge && (*o.challenge == 0 || *o.challenge > kMostOffers)) {
+    return contradiction("--challenge counts from 1");
+  }
+  if (!o.account.empty() && (o.key_fd || !o.key_file.empty())) {
+    return contradiction("-a and a key of --key-fd or --key-file are two payers");
+  }
   if (o.max_time.value_or(0) < 0 || o.connect_timeout.value_or(0) < 0) {
     return contradiction("a time limit is negative");
   }
@@ -236,6 +244,10 @@ Result<Limits> limits_of(const RequestOptions& options, const Settings& settings
   if (!options.expect_amount.empty()) {
     auto read = parse_expected_amount(options.expect_amount, limits.expected);
     if (!read) return std::move(read).error().within("--expect-amount");
+  }
+  if (!options.expect_recipient.empty() && !Address::parse(options.expect_recipient)) {
+    return Error{Kind::usage,
+                 "--expect-recipient: not an address: " + printable(options.expect_recipient, 80)};
   }
   if (!options.expect_recipient.empty()) limits.expected.recipient = options.expect_recipient;
   if (!options.expect_currency.empty()) limits.expected.currency = options.expect_currency;

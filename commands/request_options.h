@@ -39,7 +39,8 @@ struct RequestOptions {
 
   // Where the answer goes
   std::vector<std::string> outputs;
-  bool remote_name = false, include = false, fail = false, fail_with_body = false;
+  int remote_names = 0;  ///< how many -O
+  bool include = false, fail = false, fail_with_body = false;
   std::string dump_header, write_out;
   bool no_buffer = false, progress_bar = false, progress_meter = true, show_error = false;
   bool spool = true;

@@ -13,7 +13,7 @@ volatile std::sig_atomic_t g_signal = 0;
 std::array<int, 2> g_pipe{-1, -1};
 
 extern "C" void on_signal(int number) {
-  if (g_signal != 0) ::_exit(128 + number);
+  if (g_signal != 0) ::_exit(number == SIGINT ? 130 : 143);
   g_signal = number;
   const char byte = 0;
   (void)!::write(g_pipe[1], &byte, 1);
@@ -27,6 +27,9 @@ int watch_signals() {
   action.sa_handler = &on_signal;
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
+  struct sigaction hangup {};
+  ::sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) ::sigaction(SIGHUP, &action, nullptr);  // not under nohup
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &action, nullptr);
   return g_pipe[0];
@@ -34,7 +37,7 @@ int watch_signals() {
 
 std::optional<Kind> caught_signal() {
   if (g_signal == 0) return std::nullopt;
-  return g_signal == SIGTERM ? Kind::terminated : Kind::interrupted;
+  return g_signal == SIGINT ? Kind::interrupted : Kind::terminated;
 }
 
 }  // namespace paycurl

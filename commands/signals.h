@@ -1,4 +1,5 @@
-// SIGINT and SIGTERM as something a loop can wait for. The second one ends the process at once.
+// SIGINT, SIGTERM and SIGHUP as something a loop can wait for. The second one ends the process at
+// once.
 #pragma once
 
 #include <optional>

@@ -126,6 +126,10 @@ std::vector<Money> Wallet::signed_so_far() const {
 Result<Spender*> Wallet::spender_of(const Row& row, const Limits& limits) {
   const auto journal = ledger();
   if (!journal) return journal.error();
+  // The key of the row before: a variable or a descriptor gives it only once.
+  const bool same = spender_ && spender_->payer().account == row.account &&
+                    spender_->payer().address == row.payer;
+  if (same) return &*spender_;
   const auto open = [this, account = row.account]() -> Result<PrivateKey> {
     const auto all = accounts(false);
     if (!all) return all.error();

@@ -65,7 +65,7 @@ const Money* paid(const WriteOutFacts& facts) {
              : nullptr;
 }
 
-constexpr std::array<Variable, 45> kVariables{{
+constexpr std::array<Variable, 47> kVariables{{
     {"content_type", [](const WriteOutFacts& f) { return header_of(f.outcome, "content-type"); }},
     {"errormsg",
      [](const WriteOutFacts& f) { return f.outcome.error ? f.outcome.error->message : ""; }},
@@ -79,19 +79,11 @@ constexpr std::array<Variable, 45> kVariables{{
     {"http_connect", [](const WriteOutFacts&) { return std::string("000"); }},
     {"http_version",
      [](const WriteOutFacts& f) { return f.outcome.head ? f.outcome.head->version : "0"; }},
-    {"json",
-     [](const WriteOutFacts& f) {
-       return Json::object({{"http_code", f.outcome.head ? f.outcome.head->status : 0},
-                            {"url_effective", f.outcome.url ? f.outcome.url->text : f.url},
-                            {"exitcode", exit_code(f)},
-                            {"size_download", f.outcome.stats.received},
-                            {"time_total", f.outcome.stats.total / 1000}})
-           .dump();
-     }},
     {"local_ip", [](const WriteOutFacts& f) { return f.outcome.stats.local_ip; }},
     {"local_port",
      [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.local_port); }},
     {"method", [](const WriteOutFacts& f) { return f.request.method; }},
+    {"num_certs", [](const WriteOutFacts&) { return std::string("0"); }},
     {"num_connects",
      [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.connections); }},
     {"num_headers",
@@ -100,7 +92,6 @@ constexpr std::array<Variable, 45> kVariables{{
        return std::to_string(head ? std::distance(head->headers.begin(), head->headers.end()) : 0);
      }},
     {"num_redirects", [](const WriteOutFacts& f) { return std::to_string(f.outcome.redirects); }},
-    {"onerror", [](const WriteOutFacts&) { return std::string(); }},
     {"payment_amount",
      [](const WriteOutFacts& f) {
        return paid(f) ? format_units(paid(f)->amount, paid(f)->asset.decimals) : "";
@@ -130,6 +121,7 @@ constexpr std::array<Variable, 45> kVariables{{
        }
        return sum;
      }},
+    {"proxy_ssl_verify_result", [](const WriteOutFacts&) { return std::string("0"); }},
     {"redirect_url", [](const WriteOutFacts& f) { return f.outcome.redirect_url; }},
     {"referer",
      [](const WriteOutFacts& f) {
@@ -145,7 +137,8 @@ constexpr std::array<Variable, 45> kVariables{{
      }},
     {"scheme",
      [](const WriteOutFacts& f) {
-       return std::string(f.outcome.url && f.outcome.url->scheme == "http" ? "HTTP" : "HTTPS");
+       const http::Url& url = f.outcome.url ? *f.outcome.url : f.request.url;
+       return std::string(url.scheme == "http" ? "HTTP" : "HTTPS");
      }},
     {"size_download",
      [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.received); }},
@@ -165,16 +158,44 @@ constexpr std::array<Variable, 45> kVariables{{
      [](const WriteOutFacts& f) { return seconds(f.outcome.stats.name_lookup); }},
     {"time_pretransfer",
      [](const WriteOutFacts& f) { return seconds(f.outcome.stats.pretransfer); }},
+    {"time_redirect", [](const WriteOutFacts& f) { return seconds(f.outcome.stats.redirect); }},
     {"time_starttransfer",
      [](const WriteOutFacts& f) { return seconds(f.outcome.stats.first_byte); }},
     {"time_total", [](const WriteOutFacts& f) { return seconds(f.outcome.stats.total); }},
     {"url", [](const WriteOutFacts& f) { return f.url; }},
     {"url_effective",
      [](const WriteOutFacts& f) { return f.outcome.url ? f.outcome.url->text : f.url; }},
+    {"urlnum", [](const WriteOutFacts& f) { return std::to_string(f.number); }},
 }};
 
+/// %{json}: all variables but %{header_json}, numbers as numbers where curl has them so.
+std::string all_as_json(const WriteOutFacts& facts) {
+  constexpr std::array<std::string_view, 5> kNumbers{"num_", "size_", "speed_", "time_", "ssl_"};
+  constexpr std::array<std::string_view, 8> kMoreNumbers{
+      "exitcode",    "http_code",     "http_connect", "local_port",
+      "remote_port", "response_code", "urlnum",       "proxy_ssl_verify_result"};
+  Json json = Json::object();
+  for (const Variable& variable : kVariables) {
+    if (variable.name == "header_json") continue;
+    std::string value = variable.fill(facts);
+    const bool is_number =
+        std::any_of(kNumbers.begin(), kNumbers.end(),
+                    [&](auto start) { return variable.name.starts_with(start); }) ||
+        std::find(kMoreNumbers.begin(), kMoreNumbers.end(), variable.name) != kMoreNumbers.end();
+    const std::size_t digits = value.find_first_not_of('0');
+    if (is_number && digits != 0 && digits < value.size() && value[digits] != '.') {
+      value.erase(0, digits);  // 007
+    } else if (is_number && digits == std::string::npos) {
+      value = "0";
+    }
+    const auto number = is_number ? Json::parse(value) : Result<Json>(Json(value));
+    json.set(std::string(variable.name), number ? *number : Json(value));
+  }
+  return json.dump();
+}
+
 std::string value_of(std::string_view name, const WriteOutFacts& facts, std::string& unknown) {
-  if (name == "urlnum") return std::to_string(facts.number);
+  if (name == "json") return all_as_json(facts);
   for (const Variable& variable : kVariables) {
     if (variable.name == name) return variable.fill(facts);
   }
@@ -184,30 +205,37 @@ std::string value_of(std::string_view name, const WriteOutFacts& facts, std::str
 
 }  // namespace
 
-std::string write_out(std::string_view format, const WriteOutFacts& facts, std::string& unknown) {
+WrittenOut write_out(std::string_view format, const WriteOutFacts& facts) {
   constexpr std::string_view kHeader = "%header{";
-  std::string out;
+  WrittenOut written;
+  std::string* out = &written.to_stdout;
   while (!format.empty()) {
     const std::size_t brace = format.find('}');
     if (format.starts_with("%%")) {
-      out += '%';
+      *out += '%';
       format.remove_prefix(2);
     } else if (format.starts_with("%{") && brace != std::string_view::npos) {
-      out += value_of(format.substr(2, brace - 2), facts, unknown);
+      const std::string_view name = format.substr(2, brace - 2);
       format.remove_prefix(brace + 1);
+      if (name == "onerror" && exit_code(facts) == 0) break;
+      if (name == "stdout" || name == "stderr") {
+        out = name == "stdout" ? &written.to_stdout : &written.to_stderr;
+      } else if (name != "onerror") {
+        *out += value_of(name, facts, written.unknown);
+      }
     } else if (format.starts_with(kHeader) && brace != std::string_view::npos) {
-      out += header_of(facts.outcome, format.substr(kHeader.size(), brace - kHeader.size()));
+      *out += header_of(facts.outcome, format.substr(kHeader.size(), brace - kHeader.size()));
       format.remove_prefix(brace + 1);
     } else if (format.starts_with("\\n") || format.starts_with("\\r") ||
                format.starts_with("\\t")) {
-      out += format[1] == 'n' ? '\n' : format[1] == 'r' ? '\r' : '\t';
+      *out += format[1] == 'n' ? '\n' : format[1] == 'r' ? '\r' : '\t';
       format.remove_prefix(2);
     } else {
-      out += format.front();
+      *out += format.front();
       format.remove_prefix(1);
     }
   }
-  return out;
+  return written;
 }
 
 }  // namespace paycurl

@@ -20,8 +20,14 @@ struct WriteOutFacts {
   std::vector<Money> total;  ///< paid in this run so far
 };
 
-/// `format` with "%{name}", "%{header_json}", "%header{name}", "%%" and \n \r \t filled in. An
-/// unknown variable is left out and named in `unknown`.
-std::string write_out(std::string_view format, const WriteOutFacts& facts, std::string& unknown);
+struct WrittenOut {
+  std::string to_stdout;
+  std::string to_stderr;  ///< what stands behind %{stderr}
+  std::string unknown;    ///< the last variable that there is not
+};
+
+/// `format` with "%{name}", "%{json}", "%header{name}", "%%" and \n \r \t filled in. An unknown
+/// variable is left out; behind "%{onerror}" nothing is written when all went well.
+WrittenOut write_out(std::string_view format, const WriteOutFacts& facts);
 
 }  // namespace paycurl

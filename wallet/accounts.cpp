@@ -63,7 +63,10 @@ Result<ChosenAccount> Accounts::choose(const PayerChoice& choice) {
     if (!key) return std::move(key).error().within("--key-fd");
     return from_key("key-fd", std::move(*key));
   }
-  if (choice.key_file) return from_file(*choice.key_file);
+  if (choice.key_file) {  // an account whose name is a path
+    const bool is_path = choice.key_file->find('/') != std::string::npos;
+    return from_file(is_path ? *choice.key_file : "./" + *choice.key_file);
+  }
   std::optional<std::string> name = choice.account;
   const char* variable = name                             ? nullptr
                          : settings_.has_private_key      ? "PAYCURL_PRIVATE_KEY"

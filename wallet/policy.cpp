@@ -100,8 +100,12 @@ Result<> check_run(const Spend& spend, const Limits& limits, const Spent& spent)
   auto checked = check_budget(spend, *limit, spent.run, "max_spend", "--max-spend");
   if (checked) return checked;
   Error error = checked.error();
+  Amount needed = spend.total.amount;
+  for (const Money& money : spent.run) {
+    if (money.asset == spend.total.asset) needed = needed.plus(money.amount).value_or(needed);
+  }
   error.hint = "to pay it, raise the limit: --max-spend " +
-               format_units(spend.total.amount, spend.total.asset.decimals) +
+               format_units(needed, spend.total.asset.decimals) +
                (limit->unit == "usd" ? "" : ":" + spend.total.asset.token);
   return error;
 }
@@ -110,7 +114,9 @@ Result<> check_day(const Spend& spend, const Limits& limits, const Spent& spent)
   const Limit* limit =
       spend.total.asset.is_test ? nullptr : limit_on(spend.total.asset, limits.per_day);
   if (limit == nullptr) return {};
-  auto checked = check_budget(spend, *limit, spent.today, "per_day", "the limit of a day");
+  std::vector<Money> today = spent.today;
+  std::erase_if(today, [](const Money& money) { return money.asset.is_test; });
+  auto checked = check_budget(spend, *limit, today, "per_day", "the limit of a day");
   if (checked) return checked;
   Error error = checked.error();
   error.hint = "it starts again at midnight UTC";

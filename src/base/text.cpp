@@ -73,6 +73,23 @@ std::string printable(std::string_view text, std::size_t limit) {
   return shown;
 }
 
+std::string with_hidden_escaped(std::string_view json) {
+  std::string escaped;
+  while (!json.empty()) {
+    const auto [code, size] = first_letter(json);
+    if (code < 0x7f || size == 0 || !is_hidden(code)) {
+      escaped += json.substr(0, std::max<std::size_t>(size, 1));
+    } else if (code > 0xffff) {
+      escaped += "\\u" + hex_digits(0xd800 + ((code - 0x10000) >> 10), 4);
+      escaped += "\\u" + hex_digits(0xdc00 + (code & 0x3ff), 4);
+    } else {
+      escaped += "\\u" + hex_digits(code, 4);
+    }
+    json.remove_prefix(std::max<std::size_t>(size, 1));
+  }
+  return escaped;
+}
+
 std::string hex_digits(std::uint32_t value, std::size_t width) {
   std::string digits;
   for (; value != 0 || digits.size() < width; value >>= 4) {

@@ -19,6 +19,9 @@ std::string valid_utf8(std::string_view text);
 /// `value` as hexadecimal digits, at least `width` of them.
 std::string hex_digits(std::uint32_t value, std::size_t width = 1);
 
+/// A JSON text with the characters that `printable` would make visible as \uXXXX: the same JSON.
+std::string with_hidden_escaped(std::string_view json);
+
 /// ASCII lower case; other bytes stay.
 std::string lower(std::string_view text);
 

@@ -230,6 +230,12 @@ std::string sentence(std::string text) {
   return text;
 }
 
+/// Whether libcurl's words on a failed connection name the server itself, or nothing.
+bool is_about(std::string_view detail, const Url& url) {
+  return detail.empty() ||
+         detail.find("port " + std::to_string(url.port)) != std::string_view::npos;
+}
+
 Stats stats_of(const Exchange& exchange) {
   CURL* easy = exchange.easy;
   Stats stats;
@@ -441,6 +447,7 @@ class CurlClient : public Client {
       case CURLE_COULDNT_RESOLVE_HOST:
         return "could not resolve host " + printable(url.host);
       case CURLE_COULDNT_CONNECT:
+        if (!is_about(exchange.detail.data(), url)) break;  // a proxy
         return "could not connect to " + printable(place);
       case CURLE_OPERATION_TIMEDOUT:
         return "the time limit passed while talking to " + printable(place);
@@ -451,9 +458,10 @@ class CurlClient : public Client {
       case CURLE_GOT_NOTHING:
         return "the server closed the connection without an answer";
       default:
-        return sentence(exchange.detail[0] != '\0' ? printable(exchange.detail.data(), 200)
-                                                   : curl_easy_strerror(code));
+        break;
     }
+    return sentence(exchange.detail[0] != '\0' ? printable(exchange.detail.data(), 200)
+                                               : curl_easy_strerror(code));
   }
 
   /// The deadlines that libcurl does not know, and exchanges that were cancelled.

@@ -107,6 +107,7 @@ struct Answer {
 struct Stats {
   double name_lookup = 0, connect = 0, tls = 0, pretransfer = 0, first_byte = 0, total = 0;
   std::int64_t received = 0, sent = 0, head_size = 0, request_size = 0;
+  double redirect = 0;  ///< the exchanges before this one
   double download_speed = 0, upload_speed = 0;
   long connections = 0;
   long tls_verify_result = 0;

@@ -10,6 +10,7 @@ struct Credential {
   Challenge challenge;
   Json payload;        ///< the method's own part
   std::string source;  ///< who paid, as a DID; may be empty
+  bool moved = false;  ///< the money has moved already: this only proves it
 };
 
 }  // namespace paycurl

@@ -37,11 +37,11 @@ Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url&
   }();
   if (head.status == 402 && !outcome_.receipt) return Fate::collect;
   if (head.status >= 500 && is_problem && !outcome_.receipt) return Fate::collect;
-  if (head.status < 400 || outcome_.receipt) {
+  if (head.status < 300 || outcome_.receipt) {
     row_.status = outcome_.payment = PaymentStatus::settled;
     // A short body is here in a moment, and its row is written once, with the delivery.
     if (!is_short(head)) save(PaymentStatus::settled, std::nullopt);
-    if (receipt && !*receipt && head.status < 300) {
+    if (receipt && !*receipt) {
       parts_.audience.note("the server sent no receipt");
     }
   }
@@ -103,7 +103,9 @@ bool Flow::Run::send_paid(const http::Request& request, std::optional<Leg>& leg)
 void Flow::Run::deliver(const Protocol& protocol, const Credential& credential, Method& method) {
   http::Request paid = request_;
   paid.deadlines = options_.paid_deadlines;
+  sent_before_ = sent_before_ || credential.moved;
   if (auto attached = protocol.attach(credential, paid); !attached) {
+    if (sent_before_) return doubt(attached.error().message, "no_answer");
     outcome_.error = attached.error();
     return save(PaymentStatus::not_sent, outcome_.error);
   }
@@ -125,6 +127,7 @@ void Flow::Run::deliver(const Protocol& protocol, const Credential& credential, 
                              "redirect");
     }
     ++outcome_.redirects;
+    sent_before_ = true;
     next->peers = paid.peers;
     paid = std::move(*next);
   }
@@ -203,6 +206,7 @@ void Flow::Run::after_delivery(Leg& leg, Method& method) {
 void Flow::Run::after_refusal(Leg& leg, Method& method) {
   const int status = leg.head()->status;
   outcome_.problem = parse_problem(leg.collected());
+  outcome_.refusal_body = leg.collected();
   const std::string said =
       outcome_.problem ? ": " + outcome_.problem->text() : " with status " + std::to_string(status);
   if (row_.status == PaymentStatus::settled) {
@@ -240,8 +244,9 @@ void Flow::Run::settle_by_rail(Method& method) {
         "the payment has settled, but it was not delivered: " + outcome_.error->message, "refused");
   }
   if (found.why && found.why->kind == Kind::insufficient_funds) {
+    // The server said no to a fresh payment; one in doubt settles when funds come in time.
     outcome_.error = found.why;
-    return save(PaymentStatus::rejected, outcome_.error);
+    return save(sent_before_ ? row_.status : PaymentStatus::rejected, outcome_.error);
   }
   if (found.state == Settlement::State::never) {
     outcome_.error->kind = Kind::rejected;
@@ -254,12 +259,23 @@ void Flow::Run::settle_by_rail(Method& method) {
   }
 }
 
+/// Takes up an earlier payment, as it is now: another process may be at it, or done with it.
+std::optional<Row> Flow::Run::take_up(const Row& row) {
+  Ledger& journal = spender_->ledger();
+  if (!journal.claim(row.seq)) return std::nullopt;
+  auto fresh = journal.find(row.id);
+  if (fresh && fresh->status == PaymentStatus::unknown) return std::move(*fresh);
+  journal.release(row.seq);
+  if (fresh) outcome_.row = std::move(*fresh);
+  return std::nullopt;
+}
+
 /// Finishes an earlier payment for the same request. False when it turned out that nothing was
-/// paid.
+/// paid, and nothing can be paid by it any more.
 bool Flow::Run::finish_doubt(Row row, const Protocol& protocol, Method& method) {
-  if (!spender_->ledger().claim(row.seq)) return false;  // another process took it up
   row_ = std::move(row);
   outcome_.row = row_;
+  std::string why_not;
   const auto echo = Json::parse(row_.challenge);
   auto challenge = echo ? protocol.restore(*echo) : Result<Challenge>(echo.error());
   if (challenge && can_resend_ && parts_.clock() < row_.valid_until) {
@@ -277,10 +293,11 @@ bool Flow::Run::finish_doubt(Row row, const Protocol& protocol, Method& method) 
       sent_before_ = false;
       spool_.reset();
       spender_->ledger().release(row_.seq);
-      if (row_.status != PaymentStatus::rejected) return true;
+      if (row_.status != PaymentStatus::rejected || is_still_valid()) return true;
       outcome_.error.reset();
       return false;
     }
+    why_not = " (" + credential.error().message + ")";
   }
   const Settlement found = method.settle(row_, parts_.client);
   if (found.state == Settlement::State::settled) {
@@ -288,13 +305,24 @@ bool Flow::Run::finish_doubt(Row row, const Protocol& protocol, Method& method) 
     settled_without("an earlier run paid for this, and its answer was lost", "answer_lost");
   } else if (found.state == Settlement::State::never) {
     save(PaymentStatus::rejected, std::nullopt);
+    if (is_still_valid()) {
+      outcome_.error = Error{Kind::rejected, "an earlier payment for this did not settle",
+                             "the command may be run again", "not_paid"};
+      if (found.why) outcome_.error->message += " (" + found.why->message + ")";
+    }
   } else {
     doubt("an earlier payment for this is still in doubt" +
-              (found.why ? " (" + found.why->message + ")" : std::string()),
+              (found.why ? " (" + found.why->message + ")" : why_not),
           "in_doubt");
   }
   spender_->ledger().release(row_.seq);
-  return found.state != Settlement::State::never;
+  return found.state != Settlement::State::never || is_still_valid();
+}
+
+/// Whether somebody could still move money with what was signed, as far as this machine's clock
+/// knows. A rail that says no is not believed enough to sign again before that.
+bool Flow::Run::is_still_valid() const {
+  return !row_.paid.amount.is_zero() && parts_.clock() < row_.valid_until;
 }
 
 Outcome Flow::Run::resume(Row row) {
@@ -318,7 +346,18 @@ Outcome Flow::Run::resume(Row row) {
   // Without the user's secrets the request would be another one: then only the rail can tell.
   can_resend_ = row.request && row.request->complete;
   if (auto ready = parts_.audience.prepare(); !ready) return fail(ready.error());
-  if (finish_doubt(std::move(row), *protocol_, *method)) return std::move(outcome_);
+  auto mine = take_up(row);
+  if (!mine && outcome_.row) {  // finished by now
+    outcome_.payment = outcome_.row->status;
+    return std::move(outcome_);
+  }
+  if (!mine) {
+    outcome_.row = row;
+    outcome_.payment = PaymentStatus::unknown;
+    return fail({Kind::outcome_unknown, "another process is at payment " + row.id,
+                 "see how it ended: paycurl payments show " + row.id, "in_flight"});
+  }
+  if (finish_doubt(std::move(*mine), *protocol_, *method)) return std::move(outcome_);
   if (!outcome_.error) {
     outcome_.error =
         Error{Kind::rejected, "payment " + row_.id + " did not settle and cannot any more",

@@ -98,7 +98,7 @@ Flow::Run::Fate Flow::Run::fate_of_unpaid(const http::Head& head) {
   if (head.is_redirect()) {
     const std::string& location = *head.headers.find("location");
     const auto target = http::resolve(request_.url, location);
-    if (target) outcome_.redirect_url = target->text;
+    if (target && !options_.follow) outcome_.redirect_url = target->text;
     return options_.follow ? Fate::discard : Fate::deliver;
   }
   if (options_.pay && protocol_for(head) != nullptr) return Fate::collect;
@@ -217,6 +217,7 @@ Result<> Flow::Run::ask_again_if_expired(const Offer*& chosen) {
 
 Outcome Flow::Run::pay(const http::Answer& answer) {
   outcome_.problem = parse_problem(answer.body);
+  outcome_.refusal_body = answer.body;
   outcome_.offers = read_offers(answer);
   const auto found = choose(outcome_.offers);
   const Offer* chosen = found ? *found : nullptr;
@@ -238,8 +239,11 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
   auto doubts = spender_->ledger().in_doubt(*identity);
   if (!doubts) return fail(doubts.error());
   if (auto ready = parts_.audience.prepare(); !ready) return fail(ready.error());
-  for (Row& row : *doubts) {
-    if (finish_doubt(std::move(row), *protocol_, *chosen->method)) return std::move(outcome_);
+  for (const Row& row : *doubts) {
+    auto mine = take_up(row);
+    outcome_.row.reset();
+    if (!mine) continue;  // another process has it: that is another purchase
+    if (finish_doubt(std::move(*mine), *protocol_, *chosen->method)) return std::move(outcome_);
   }
   if (auto unlocked = spender_->unlock(); !unlocked) return fail(unlocked.error());
   auto approved = parts_.approve(*chosen, spender_->payer());

@@ -72,13 +72,14 @@ struct Outcome {
   std::vector<Offer> offers;
   std::size_t chosen = 0;  ///< its number; 0 when none was
   std::optional<Problem> problem;
-  std::optional<Row> row;  ///< the payment, once it was begun
+  std::string refusal_body;  ///< of a 402 that was not paid, or of a refusal: its first 64 KiB
+  std::optional<Row> row;    ///< the payment, once it was begun
   std::optional<Receipt> receipt;
   bool delivered = false;  ///< a body was handed over whole
   int redirects = 0;
   std::string redirect_url;  ///< where an answer that was not followed points
   std::int64_t body_size = 0;
-  http::Stats stats;            ///< of the last exchange; `connections` and `total` of all
+  http::Stats stats;  ///< of the last exchange; `connections`, sizes of heads and `total` of all
   double challenge_millis = 0;  ///< until the 402 was here
   double sign_millis = 0;
 };

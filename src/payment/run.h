@@ -67,6 +67,9 @@ class Flow::Run {
       const http::Stats before = std::exchange(run_.outcome_.stats, stats_);
       run_.outcome_.stats.connections += before.connections;
       run_.outcome_.stats.total += before.total;
+      run_.outcome_.stats.redirect = before.total;
+      run_.outcome_.stats.head_size += before.head_size;
+      run_.outcome_.stats.request_size += before.request_size;
       if (head_) {
         run_.outcome_.head = head_;
         run_.outcome_.url = url_;
@@ -125,6 +128,8 @@ class Flow::Run {
   void save(PaymentStatus status, std::optional<Error> error);
   void doubt(std::string why, std::string reason, int transport = 0);
   void settled_without(std::string why, std::string reason);
+  std::optional<Row> take_up(const Row& row);
+  bool is_still_valid() const;
   bool finish_doubt(Row row, const Protocol& protocol, Method& method);
   void settle_by_rail(Method& method);
 

@@ -181,9 +181,9 @@ Result<const Offer*> choose(const std::vector<Offer>& offers) {
   }
   if (payable != nullptr) return *payable->declined;
   if (offers.empty()) {
-    return Error{
-        Kind::unsupported, "the server asks for payment but makes no offer that paycurl reads",
-        "it sent no WWW-Authenticate: Payment; --no-pay shows the answer", "unknown_method"};
+    return Error{Kind::unsupported,
+                 "the server asks for payment but makes no offer that paycurl reads",
+                 "it sent no WWW-Authenticate: Payment; --no-pay shows the answer", "no_offer"};
   }
   return refused(offers);
 }

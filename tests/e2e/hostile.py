@@ -118,7 +118,7 @@ class Server:
         self.socket = socket.create_server(("0.0.0.0", 0))
         self.port = self.socket.getsockname()[1]
         self.requests, self.rpc_calls = [], 0
-        self.balance, self.settled, self.node_chain, self.node_up = 10**12, False, 42431, True
+        self.make_node_honest()
         self.stopping = False
         threading.Thread(target=self.serve, daemon=True).start()
 
@@ -130,7 +130,11 @@ class Server:
         self.handler = handler
         self.requests.clear()
         self.rpc_calls = 0
+        self.make_node_honest()
+
+    def make_node_honest(self):
         self.balance, self.settled, self.node_chain, self.node_up = 10**12, False, 42431, True
+        self.node_time, self.logs_asked = time.time, []
 
     def credentials(self):
         return [request.credential for request in self.requests if request.credential]
@@ -186,11 +190,14 @@ class Server:
         return answer(200, json.dumps(replies if isinstance(body, list) else replies[0]))
 
     def reply(self, call):
+        if call["method"] == "eth_getLogs":
+            self.logs_asked.append(call["params"][0])
         results = {
             "eth_chainId": hex(self.node_chain),
-            "eth_getBlockByNumber": {"number": "0x10", "timestamp": hex(int(time.time())), "baseFeePerGas": hex(10**10)},
+            "eth_getBlockByNumber": {"number": "0x10", "timestamp": hex(int(self.node_time())), "baseFeePerGas": hex(10**10)},
             "eth_call": "0x" + hex(self.balance)[2:].rjust(64, "0"),
             "eth_getTransactionReceipt": {"status": "0x1"} if self.settled else None,
             "eth_getLogs": [],
+            "eth_sendRawTransactionSync": {"status": "0x1"},
         }
         return {"jsonrpc": "2.0", "id": call["id"], "result": results.get(call["method"])}

@@ -300,6 +300,91 @@ class AfterPaying(Case):
         self.assertEqual(self.home.run(server.url + "/x").code, 107)
         self.assertEqual(len(self.home.payments()), 1)
 
+    def test_a_node_is_not_believed_into_a_second_payment(self):
+        for number, lie in enumerate(({"node_time": lambda: 2**33}, {"balance": 0}, {"logs": 1})):
+            self.run_case(offering(then=self.drop), "-H", f"X: {number}", code=107, loss=10_000)
+            server.reset(offering(then=answer(500, '{"type":"about:blank"}', ["Content-Type: application/problem+json"])))
+            for name, value in lie.items():
+                setattr(server, name, value)
+            done = self.home.run("-H", f"X: {number}", server.url + "/x")
+            self.assertIn(done.code, (103, 107), done)
+            self.assertEqual(len(self.home.payments()), number + 1)
+            self.assertEqual(self.home.payments()[0]["paymentStatus"], "unknown")
+
+    def test_sponsored_payments_are_looked_for_by_the_chains_clock(self):
+        # The server and the chain are ten minutes behind this machine: its clock says nothing about them.
+        late = lambda: time.time() - 600
+        date = "Date: " + time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(late()))
+        offer = challenge(charge(feePayer=True), expires=after(-300))
+        self.run_case(offering(offer, headers=[date], then=self.drop), code=107, loss=10_000)
+        server.node_time = late
+        blocks = []
+        plain = server.reply
+        def reply(call):
+            answer = plain(call)
+            if call["method"] == "eth_getBlockByNumber":
+                wanted = call["params"][0]
+                block = 100_000 if wanted == "latest" else int(wanted, 16)
+                blocks.append(block)
+                answer["result"] = {"number": hex(block), "timestamp": hex(int(late()) - (100_000 - block)), "baseFeePerGas": "0x1"}
+            return answer
+        server.reply = reply
+        self.addCleanup(delattr, server, "reply")
+        self.home.run("payments", "resume", "--offline")
+        self.home.run("payments", "resume")
+        server.handler = lambda r, c: payment_required()
+        self.assertEqual(self.home.run(server.url + "/x").code, 107)
+        (searched,) = server.logs_asked[-1:]
+        self.assertLess(int(searched["fromBlock"], 16), 100_000 - 30)
+        self.assertEqual(server.signed, 10_000)
+
+    def test_push_that_was_broadcast(self):
+        offer = challenge(charge(supportedModes=["push"]))
+        self.run_case(offering(offer, then=self.drop), "-H", "X: 0", code=107, says="payments resume")
+        def refuse(request, connection):
+            server.node_up = False
+            return payment_required()
+        self.run_case(offering(offer, then=refuse), "-H", "X: 1", code=107)
+
+    def test_resume_while_it_is_in_flight(self):
+        server.reset(offering(then=lambda r, c: time.sleep(2) or paid()))
+        process = self.home.start(server.url + "/x")
+        self.assertTrue(wait_for(lambda: server.credentials()))
+        done = self.home.run("payments", "resume", "last")
+        self.assertEqual(done.code, 107, done)
+        self.assertIn("another process", done.errors)
+        self.assertEqual(process.communicate(timeout=10)[0], b"goods")
+        self.assertEqual(self.home.run("payments", "resume", "last").code, 0)
+
+    def test_resume_of_several(self):
+        for path in "ab":
+            self.run_case(offering(then=self.drop), code=107, loss=10_000, url=f"{server.url}/{path}")
+        server.reset(offering())
+        done = self.home.run("payments", "resume")
+        self.assertEqual((done.code, done.out, len(server.credentials())), (0, b"goodsgoods", 2), done)
+
+    def test_resume_and_a_proxy(self):
+        self.run_case(offering(then=self.drop), code=107, loss=10_000)
+        other.requests.clear()
+        self.home.run("payments", "resume", env={"http_proxy": other.url})
+        self.assertEqual(other.credentials(), [])
+        self.assertEqual(self.home.payments()[0]["paymentStatus"], "unknown")
+
+    def test_a_signal_ends_the_run(self):
+        server.reset(offering(then=lambda r, c: pause(c, 20)))
+        process = self.home.start(server.url + "/a", server.url + "/b", server.url + "/c")
+        self.assertTrue(wait_for(lambda: server.credentials()))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=5)
+        self.assertEqual((process.returncode, server.signed), (107, 10_000))
+
+    def test_validity_is_told_by_the_later_clock(self):
+        date = "Date: " + time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 3000))
+        self.run_case(offering(challenge(expires=after(9000)), headers=[date], then=self.drop), code=107, loss=10_000)
+        (row,) = self.home.payments()
+        (transaction,) = server.transactions()
+        self.assertGreaterEqual(row["validUntil"], time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(transaction.valid_before)))
+
     def test_hang(self):  # 7
         done = self.run_case(offering(then=lambda r, c: pause(c, 20)), "-m", "1", code=107, loss=10_000, credentials=1)
         self.assertIn("28", str(self.home.run("-j", "-m", "1", server.url + "/z").json["error"]["transport"]))
@@ -341,8 +426,9 @@ class AfterPaying(Case):
 
     def test_empty_answers(self):  # 45
         self.run_case(offering(then=answer(204, "", [receipt()])), code=0, loss=10_000)
-        done = self.run_case(offering(then=answer(302, "", ["Location: /y"])), "-H", "X: 1", code=0, loss=10_000, says="302")
+        done = self.run_case(offering(then=answer(302, "", ["Location: /y", receipt()])), "-H", "X: 1", code=0, loss=10_000, says="302")
         self.assertEqual(done.out, b"")
+        self.run_case(offering(then=answer(302, "", ["Location: /y"])), "-H", "X: 2", code=107, loss=10_000, says="302 and no receipt")
 
     def test_receipts(self):  # 44
         self.run_case(offering(then=answer(200)), code=0, loss=10_000, says="no receipt")
@@ -357,12 +443,31 @@ class AfterPaying(Case):
             process = subprocess.run([PAYCURL, server.url + "/x"], env=self.home.env, stdout=full, stderr=subprocess.PIPE)
         self.assertEqual(process.returncode, 108, process.stderr)
         self.assertEqual(self.home.run("payments", "show", "last", "--body").out, b"goods")
+        # Whoever reads stdout goes away while the payment is on its way; the second URL is not paid any more.
         read, write = os.pipe()
-        os.close(read)
-        process = subprocess.run([PAYCURL, server.url + "/y"], env=self.home.env, stdout=write, stderr=subprocess.PIPE)
-        os.close(write)
-        self.assertEqual(process.returncode, 108, process.stderr)
+        gone = []
+        leave = lambda r, c: gone or gone.append(os.close(read)) or paid()
+        server.reset(offering(then=lambda r, c: leave(r, c) and paid()))
+        process = subprocess.run([PAYCURL, server.url + "/y", server.url + "/z"], env=self.home.env, stdout=write,
+                                 stderr=subprocess.PIPE)
+        self.assertEqual((process.returncode, server.signed), (108, 10_000), process.stderr)
         self.assertIn(b"--body", process.stderr)
+        # Nobody reads from the start: nothing is paid.
+        server.reset(offering())
+        process = subprocess.run([PAYCURL, server.url + "/v"], env=self.home.env, stdout=write, stderr=subprocess.PIPE)
+        os.close(write)
+        self.assertEqual((process.returncode, server.credentials()), (23, []), process.stderr)
+        process = subprocess.run(f"{PAYCURL} {server.url}/u >&-", shell=True, env=self.home.env, stderr=subprocess.PIPE)
+        self.assertEqual((process.returncode, server.credentials()), (23, []), process.stderr)
+
+    def test_broken_output_of_what_is_said_about_it(self):
+        for number, arguments in enumerate((["-j"], ["-o", os.devnull, "-w", "%{http_code}"], ["-D", "-", "-o", os.devnull])):
+            with open("/dev/full", "wb") as full:
+                server.reset(offering())
+                process = subprocess.run([PAYCURL, *arguments, "-H", f"X: {number}", server.url + "/x"], env=self.home.env,
+                                         stdout=full, stderr=subprocess.PIPE)
+            self.assertEqual(process.returncode, 108, (arguments, process.stderr))
+            self.assertIn(b"paycurl payments show", process.stderr)
 
     def test_outputs_are_opened_first(self):
         folder = self.home.path / "folder"
@@ -374,8 +479,11 @@ class AfterPaying(Case):
         self.run_case(offering(), "-O", code=23, cwd=self.home.path)
         keep = self.home.path / "keep"
         keep.write_text("old")
+        self.run_case(offering(), "-o", keep, "--confirm", code=102)
         self.run_case(offering(challenge(charge(amount="9000000"))), "-o", keep, code=102)
         self.assertEqual(keep.read_text(), "old")
+        self.run_case(offering(), "-D", keep, "--confirm", code=102)
+        self.assertIn("HTTP/1.1 402", keep.read_text())  # the last answer
 
     def test_journal_that_cannot_be_written(self):  # 52, 53
         self.run_case(offering(), code=1, env={"XDG_STATE_HOME": "/dev/null/x"}, says="pays nothing|nothing is paid")

@@ -1,5 +1,6 @@
 """Paying over TLS, with HTTP/2 and HTTP/1.1; what is loaded, and how much memory it takes."""
 
+import base64
 import http.server
 import os
 import pathlib
@@ -76,6 +77,14 @@ class Tls(unittest.TestCase):
     def test_body_digest(self):
         done = self.pays("--cacert", front.ca, "-d", "hello", path="/charge/digest")
         self.assertIn(b"hello", done.out)
+
+    def test_verbose_hides_secrets(self):
+        for version in ("--http2", "--http1.1"):
+            done = self.pays("--cacert", front.ca, version, "-v", "-H", "Cookie: sess=TOPSECRET1; b=TOPSECRET2", "-u", "me:TOPSECRET3")
+            self.assertNotIn("TOPSECRET", done.errors)
+            self.assertNotIn(base64.b64encode(b"me:TOPSECRET3").decode(), done.errors)
+            self.assertIn("Basic <", done.errors)
+            self.assertNotIn("Payment ey", done.errors)
 
     def test_certificates(self):
         self.pays("--capath", front.trusted)

@@ -1,5 +1,6 @@
 #include "src/methods/tempo/settlement.h"
 
+#include <algorithm>
 #include <tuple>
 
 #include "src/base/text.h"
@@ -15,6 +16,11 @@ constexpr std::string_view kTransferWithMemoTopic =
     "0x57bc7354aa85aed339e000bccffabbc529466af35f0772c8f8ee1145927de7f0";
 constexpr std::uint64_t kMargin =
     5;  // seconds behind validBefore until nobody can be wrong any more
+
+// The chain takes a transaction at most 30 s before its validBefore. Where that is by the chain's
+// own clock does not depend on ours.
+constexpr std::uint64_t kWindow = 60;          // seconds
+constexpr std::uint64_t kMostBlocks = 10'000;  // what nodes search in one call
 
 Error unreadable_row() {
   return {Kind::internal, "the journal's row cannot be read"};
@@ -66,10 +72,11 @@ struct Mined {
   bool succeeded;
 };
 
-/// The transaction that carried our memo, when there is one. A reverted one leaves no log.
+/// The transaction that carried our memo before `valid_before`, when there is one. A reverted one
+/// leaves no log.
 Result<std::optional<Mined>> find_by_memo(const Row& row, evm::Rpc& rpc, const ChainHead& head,
-                                          const std::string& memo) {
-  const auto from = block_before(rpc, head, static_cast<std::uint64_t>(row.time / 1000 - 120));
+                                          const std::string& memo, std::uint64_t valid_before) {
+  const auto from = block_before(rpc, head, valid_before - std::min(valid_before, kWindow));
   if (!from) return from.error();
   const auto payer = Address::parse(row.payer);
   const auto recipient = Address::parse(row.recipient);
@@ -77,10 +84,11 @@ Result<std::optional<Mined>> find_by_memo(const Row& row, evm::Rpc& rpc, const C
   Json topics = Json::array();
   topics.push(kTransferWithMemoTopic).push(to_0x(evm::word(*payer)));
   topics.push(to_0x(evm::word(*recipient))).push(memo);
-  const Json filter = Json::object({{"address", row.paid.asset.token},
-                                    {"fromBlock", evm::quantity(*from)},
-                                    {"toBlock", "latest"},
-                                    {"topics", std::move(topics)}});
+  const Json filter =
+      Json::object({{"address", row.paid.asset.token},
+                    {"fromBlock", evm::quantity(*from)},
+                    {"toBlock", evm::quantity(std::min(head.number, *from + kMostBlocks))},
+                    {"topics", std::move(topics)}});
   const auto logs = rpc.ask("eth_getLogs", Json::Array{filter});
   if (!logs) return logs.error();
   if (logs->items() == nullptr) return Error{Kind::backend, "the node's answer is no list of logs"};
@@ -145,14 +153,14 @@ Result<Findings> ask_node(const Row& row, evm::Rpc& rpc, const std::optional<std
   return findings;
 }
 
-std::optional<Error> too_poor(const Row& row, const std::optional<Amount>& have, bool sponsored) {
-  const auto need = sponsored ? row.paid.amount : row.paid.amount.plus(row.fee);
+std::optional<Error> too_poor(const Row& row, const std::optional<Amount>& have, bool without_fee) {
+  const auto need = without_fee ? row.paid.amount : row.paid.amount.plus(row.fee);
   if (!have || !need || *have >= *need) return std::nullopt;
   const Money needed{*need, row.paid.asset};
   const Money there{*have, row.paid.asset};
   Error error{Kind::insufficient_funds,
               row.payer + " has " + describe(there) + ", the payment needs " + describe(needed) +
-                  (sponsored ? "" : " with the network fee"),
+                  (without_fee ? "" : " with the network fee"),
               "add funds (paycurl account fund, on a test network) or pay from another account",
               "insufficient_funds"};
   error.figures = {{Figure::Role::need, needed}, {Figure::Role::have, there}};
@@ -194,7 +202,8 @@ Settlement look_up(const Row& row, evm::Rpc& rpc, Millis now) {
   const auto findings = ask_node(row, rpc, sponsored ? std::nullopt : row.reference);
   if (!findings) return open_because(findings.error());
   const auto mined =
-      sponsored ? find_by_memo(row, rpc, findings->head, rebuild->memo) : findings->transaction;
+      sponsored ? find_by_memo(row, rpc, findings->head, rebuild->memo, unsigned_part->valid_before)
+                : findings->transaction;
   if (!mined) return open_because(mined.error());
   if (*mined && (*mined)->succeeded) {
     return {Settlement::State::settled, (*mined)->hash, std::nullopt};
@@ -205,10 +214,13 @@ Settlement look_up(const Row& row, evm::Rpc& rpc, Millis now) {
     return {Settlement::State::never, (*mined)->hash, std::move(reverted)};
   }
   Settlement result;
-  if (findings->head.time > unsigned_part->valid_before + kMargin) {
+  if (findings->head.time > unsigned_part->valid_before + kMargin && now >= row.valid_until) {
     result.state = Settlement::State::never;
   }
-  result.why = too_poor(row, findings->balance, sponsored);
+  const auto& fee_token = unsigned_part->fee_token;
+  const bool pays_fee_in_it =
+      !sponsored && fee_token && fee_token->lower_hex() == lower(row.paid.asset.token);
+  result.why = too_poor(row, findings->balance, !pays_fee_in_it);
   if (!result.why && findings->head.base_fee > unsigned_part->max_fee) {
     result.why = Error{Kind::backend, "the network's fee is higher than what was signed for"};
   }

@@ -37,6 +37,11 @@ std::string source_of(std::uint64_t chain, const std::string& payer) {
   return "did:pkh:eip155:" + std::to_string(chain) + ":" + payer;
 }
 
+/// When a time of the server's is over by our clock, whichever of the two is right.
+Millis local_end(Millis server_time, Millis clock_offset) {
+  return std::max(server_time, server_time - clock_offset);
+}
+
 /// A random second of the past: two transactions that are alike otherwise get different hashes.
 std::uint64_t random_past(std::uint64_t now) {
   std::uint64_t random = 0;
@@ -296,14 +301,14 @@ class Tempo : public Method {
                                const std::string& value) {
     const char* member = type == "hash" ? "hash" : "signature";
     return {challenge, Json::object({{"type", type}, {member, value}}),
-            source_of(terms.chain, payer)};
+            source_of(terms.chain, payer), type == "hash"};
   }
 
   Result<Credential> prove(const Challenge& challenge, const Terms& terms, const Address& payer,
                            Spend spend, Spender& spender) const {
     const Millis now = options_.clock();
-    spend.valid_until =
-        challenge.expires ? *challenge.expires - challenge.clock_offset : now + kProofValidity;
+    spend.valid_until = challenge.expires ? local_end(*challenge.expires, challenge.clock_offset)
+                                          : now + kProofValidity;
     auto permit = spender.allow(spend);
     if (!permit) return permit.error();
     const Digest digest = proof_digest(terms.chain, payer, challenge.id, challenge.realm);
@@ -340,7 +345,7 @@ class Tempo : public Method {
     const Transaction transaction = transaction_of(challenge, terms);
     const Bytes preimage = signing_preimage(transaction);
     spend.valid_until =
-        static_cast<Millis>(transaction.valid_before) * 1000 - challenge.clock_offset;
+        local_end(static_cast<Millis>(transaction.valid_before) * 1000, challenge.clock_offset);
     if (terms.push) {  // the node is ours to know: when it is away, nothing is signed
       auto ready = node(client_, terms.chain);
       if (!ready) return ready.error();

@@ -1,5 +1,7 @@
 #include "src/methods/tempo/transaction.h"
 
+#include <algorithm>
+
 namespace paycurl::tempo {
 namespace {
 
@@ -10,6 +12,7 @@ constexpr std::uint8_t kHandOffType = 0x78;
 constexpr std::size_t kFields = 13;
 constexpr std::size_t kMaxFee = 2;
 constexpr std::size_t kValidBefore = 8;
+constexpr std::size_t kFeeToken = 10;
 constexpr std::size_t kFeePayerSignature = 11;
 
 Bytes typed(std::uint8_t type, const Rlp& fields) {
@@ -81,7 +84,13 @@ Result<PreimageFacts> read_preimage(ByteView preimage) {
   const auto max_fee = Amount::from_big_endian(fields->items()[kMaxFee].content());
   const Bytes& valid_before = fields->items()[kValidBefore].content();
   if (!max_fee || valid_before.size() > 8) return no_preimage();
-  PreimageFacts facts{*max_fee, 0, is_sponsored(*fields)};
+  PreimageFacts facts{*max_fee, 0, is_sponsored(*fields), std::nullopt};
+  ByteArray<20> fee_token{};
+  const Bytes& named = fields->items()[kFeeToken].content();
+  if (named.size() == fee_token.size()) {
+    std::copy(named.begin(), named.end(), fee_token.begin());
+    facts.fee_token.emplace(fee_token);
+  }
   for (const std::uint8_t byte : valid_before) {
     facts.valid_before = facts.valid_before << 8 | byte;
   }

@@ -52,6 +52,7 @@ struct PreimageFacts {
   Amount max_fee;
   std::uint64_t valid_before;  ///< 0: absent
   bool sponsored;
+  std::optional<Address> fee_token;  ///< absent when sponsored
 };
 Result<PreimageFacts> read_preimage(ByteView preimage);
 

@@ -42,17 +42,26 @@ TEST_CASE("-w") {
   head.version = "1.1";
   head.headers.add("X-A", "v");
   outcome.head = head;
-  std::string unknown;
   http::Request request;
   request.headers.add("Referer", "http://r/");
   const WriteOutFacts facts{outcome, "http://h/", request, "", 2, {}};
-  CHECK(write_out("%{http_code} %{response_code}\\n%%%{method} %header{x-a} %{urlnum}", facts,
-                  unknown) == "404 404\n%GET v 2");
-  CHECK(write_out("%{payment_status}|%{payment_id}|%{payment_amount}", facts, unknown) == "none||");
-  CHECK(write_out("%{exitcode}%{errormsg}", facts, unknown) == "0");
-  CHECK(unknown.empty());
-  CHECK(write_out("a%{nothing}b%{", facts, unknown) == "ab%{");
-  CHECK(unknown == "nothing");
+  const auto shown = [&](const char* format) { return write_out(format, facts).to_stdout; };
+  CHECK(shown("%{http_code} %{response_code}\\n%%%{method} %header{x-a} %{urlnum}") ==
+        "404 404\n%GET v 2");
+  CHECK(shown("%{payment_status}|%{payment_id}|%{payment_amount}") == "none||");
+  CHECK(shown("%{exitcode}%{errormsg}%{referer}%{scheme}") == "0http://r/HTTPS");
+  CHECK(shown("a%{onerror}b") == "a");
+  CHECK(write_out("x", facts).unknown.empty());
+  const WrittenOut split = write_out("a%{stderr}b%{nothing}%{stdout}c%{", facts);
+  CHECK(split.to_stdout == "ac%{");
+  CHECK(split.to_stderr == "b");
+  CHECK(split.unknown == "nothing");
+  const auto json = Json::parse(shown("%{json}"));
+  REQUIRE(json.has_value());
+  CHECK(json->find("http_code")->dump() == "404");
+  CHECK(json->find("http_connect")->dump() == "0");
+  CHECK(json->find("time_total")->dump() == "0");
+  CHECK(json->find("referer")->dump() == "\"http://r/\"");
 }
 
 }  // namespace

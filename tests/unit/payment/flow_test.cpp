@@ -487,7 +487,8 @@ TEST_CASE("errors behind a payment") {
   CHECK(answer(404, true, true) == std::pair(0, std::string("body")));
   CHECK(answer(404, false, true) == std::pair(0, std::string("body")));
   CHECK(answer(503, false, false).first == 107);
-  CHECK(answer(302, false, false).first == 0);
+  CHECK(answer(302, false, false).first == 107);
+  CHECK(answer(302, false, true).first == 0);
   World world;
   world.client.server = [&](const http::Request& request) {
     Reply reply = honest(world, request);

@@ -100,6 +100,7 @@ TEST_CASE("ten dollars a day of real money") {
   CHECK(refusal(spend_of(kUsdc, 500'000), {}, spent).empty());
   CHECK(refusal(spend_of(kUsdc, 500'001), {}, spent) == "per_day");
   CHECK(refusal(spend_of(kAlpha, 1'000'000), {}, {{}, {{99'000'000, kAlpha}}}).empty());
+  CHECK(refusal(spend_of(kUsdc, 20'000), {}, {{}, {{9'990'000, kAlpha}}}).empty());
 }
 
 TEST_CASE("the network fee has its own limit") {
