@@ -230,8 +230,9 @@ Result<> AccountCommand::show_json(const Account& account, const std::vector<Mon
   Json per_run = Json::array();
   Json per_day = Json::array();
   for (const Asset& token : network_.methods.front()->tokens()) {
-    if (const auto run = run_budget(token, *limits, {}))
+    if (const auto run = run_budget(token, *limits, {})) {
       per_run.push(money_json({run->limit, token}));
+    }
     const auto day = run_budget(token, daily, {});
     if (day && !token.is_test) per_day.push(money_json({day->limit, token}));
   }

@@ -199,8 +199,8 @@ bool wants_json(const std::vector<std::string>& arguments) {
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
     if (argument == "-j" || argument == "--format=json") return true;
-    if (argument == "--format" && i + 1 < arguments.size() && arguments[i + 1] == "json")
-      return true;
+    const bool has_next = i + 1 < arguments.size();
+    if (argument == "--format" && has_next && arguments[i + 1] == "json") return true;
   }
   return false;
 }
@@ -226,7 +226,7 @@ int show_help(const CommandEntry& entry, const std::vector<std::string>& argumen
 }
 
 /// Parses and runs one command.
-int run_command(const CommandEntry& entry, std::vector<std::string> arguments) {
+int run_command(const CommandEntry& entry, const std::vector<std::string>& arguments) {
   Globals globals;
   std::string format = "text";
   Help help;
@@ -305,7 +305,7 @@ int run_command_line(int argc, char** argv) {
                                           "the request's method is -X " + arguments[i + 1]});
     }
   }
-  return run_command(entry != nullptr ? *entry : command_table().front(), std::move(arguments));
+  return run_command(entry != nullptr ? *entry : command_table().front(), arguments);
 }
 
 }  // namespace paycurl

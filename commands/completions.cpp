@@ -167,17 +167,19 @@ std::string zsh_option(const OptionHelp& option) {
               : folder ? "_files -/"
                        : " ");
   }
+  const std::string rest = "[" + zsh_quoted(option.text) + "]" + action + "' \\\n";
   std::string lines;
   for (const std::string& name : option.names) {
-    lines += "        '*" + name + "[" + zsh_quoted(option.text) + "]" + action + "' \\\n";
+    lines.append("        '*").append(name).append(rest);
   }
   return lines;
 }
 
 std::string zsh_arguments(const Grammar::Entry& command) {
   std::string lines = "      _arguments \\\n";
-  for (const OptionHelp& option : command.options)
+  for (const OptionHelp& option : command.options) {
     lines += zsh_option(option);
+  }
   if (command.verbs.empty()) return lines + "        '*:url:_urls'\n";
   return lines + "        '2:verb:(" + joined(command.verbs) + ")' '*:name: '\n";
 }

@@ -55,8 +55,9 @@ std::string to_text(const RecordedRequest& request) {
 /// "intent 1800000000000\n", a line an event.
 std::string to_text(const std::vector<Event>& events) {
   std::string text;
-  for (const Event& event : events)
+  for (const Event& event : events) {
     text += event.state + " " + std::to_string(event.time) + "\n";
+  }
   return text;
 }
 

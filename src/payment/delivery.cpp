@@ -270,53 +270,53 @@ std::optional<Row> Flow::Run::take_up(const Row& row) {
   return std::nullopt;
 }
 
+/// Sends an earlier payment's bytes again; the reason why not when that cannot be.
+std::optional<std::string> Flow::Run::send_again(const Protocol& protocol, Method& method) {
+  if (!can_resend_ || parts_.clock() >= row_.valid_until) return "";
+  const auto echo = Json::parse(row_.challenge);
+  auto challenge = echo ? protocol.restore(*echo) : Result<Challenge>(echo.error());
+  if (!challenge) return challenge.error().message;
+  challenge->url = request_.url;
+  const auto credential = method.rebuild(*challenge, row_, *spender_);
+  if (!credential) return credential.error().message;
+  if (options_.spool) {
+    if (auto spool = Spool::create(parts_.state_folder, row_.id)) spool_.emplace(std::move(*spool));
+  }
+  parts_.audience.note("finishing payment " + row_.id + " of an earlier run");
+  sent_before_ = true;
+  deliver(protocol, *credential, method);
+  sent_before_ = false;
+  spool_.reset();
+  return std::nullopt;
+}
+
+/// Asks the rail about an earlier payment that cannot be sent again.
+void Flow::Run::look_up_doubt(Method& method, const std::string& why_not) {
+  const Settlement found = method.settle(row_, parts_.client);
+  const std::string why = found.why ? found.why->message : why_not;
+  const std::string reason = why.empty() ? "" : " (" + why + ")";
+  switch (found.state) {
+    case Settlement::State::settled:
+      row_.reference = found.reference;
+      return settled_without("an earlier run paid for this, and its answer was lost",
+                             "answer_lost");
+    case Settlement::State::open:
+      return doubt("an earlier payment for this is still in doubt" + reason, "in_doubt");
+    case Settlement::State::never:
+      outcome_.error = Error{Kind::rejected, "an earlier payment for this did not settle" + reason,
+                             "nothing was paid; the command may be run again", "not_paid"};
+      return save(PaymentStatus::rejected, outcome_.error);
+  }
+}
+
 /// Finishes an earlier payment for the same request. False when it turned out that nothing was
 /// paid, and nothing can be paid by it any more.
 bool Flow::Run::finish_doubt(Row row, const Protocol& protocol, Method& method) {
   row_ = std::move(row);
   outcome_.row = row_;
-  std::string why_not;
-  const auto echo = Json::parse(row_.challenge);
-  auto challenge = echo ? protocol.restore(*echo) : Result<Challenge>(echo.error());
-  if (challenge && can_resend_ && parts_.clock() < row_.valid_until) {
-    challenge->url = request_.url;
-    auto credential = method.rebuild(*challenge, row_, *spender_);
-    if (credential) {
-      if (options_.spool) {
-        if (auto spool = Spool::create(parts_.state_folder, row_.id)) {
-          spool_.emplace(std::move(*spool));
-        }
-      }
-      parts_.audience.note("finishing payment " + row_.id + " of an earlier run");
-      sent_before_ = true;
-      deliver(protocol, *credential, method);
-      sent_before_ = false;
-      spool_.reset();
-      spender_->ledger().release(row_.seq);
-      if (row_.status != PaymentStatus::rejected || is_still_valid()) return true;
-      outcome_.error.reset();
-      return false;
-    }
-    why_not = " (" + credential.error().message + ")";
-  }
-  const Settlement found = method.settle(row_, parts_.client);
-  if (found.state == Settlement::State::settled) {
-    row_.reference = found.reference;
-    settled_without("an earlier run paid for this, and its answer was lost", "answer_lost");
-  } else if (found.state == Settlement::State::never) {
-    save(PaymentStatus::rejected, std::nullopt);
-    if (is_still_valid()) {
-      outcome_.error = Error{Kind::rejected, "an earlier payment for this did not settle",
-                             "the command may be run again", "not_paid"};
-      if (found.why) outcome_.error->message += " (" + found.why->message + ")";
-    }
-  } else {
-    doubt("an earlier payment for this is still in doubt" +
-              (found.why ? " (" + found.why->message + ")" : why_not),
-          "in_doubt");
-  }
+  if (const auto why_not = send_again(protocol, method)) look_up_doubt(method, *why_not);
   spender_->ledger().release(row_.seq);
-  return found.state != Settlement::State::never || is_still_valid();
+  return row_.status != PaymentStatus::rejected || is_still_valid();
 }
 
 /// Whether somebody could still move money with what was signed, as far as this machine's clock
@@ -357,8 +357,7 @@ Outcome Flow::Run::resume(Row row) {
     return fail({Kind::outcome_unknown, "another process is at payment " + row.id,
                  "see how it ended: paycurl payments show " + row.id, "in_flight"});
   }
-  if (finish_doubt(std::move(*mine), *protocol_, *method)) return std::move(outcome_);
-  if (!outcome_.error) {
+  if (!finish_doubt(std::move(*mine), *protocol_, *method) && !outcome_.error) {
     outcome_.error =
         Error{Kind::rejected, "payment " + row_.id + " did not settle and cannot any more",
               "nothing was paid; the command may be run again", "not_paid"};

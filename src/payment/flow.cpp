@@ -244,6 +244,7 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
     outcome_.row.reset();
     if (!mine) continue;  // another process has it: that is another purchase
     if (finish_doubt(std::move(*mine), *protocol_, *chosen->method)) return std::move(outcome_);
+    outcome_.error.reset();  // nothing was paid: pay now
   }
   if (auto unlocked = spender_->unlock(); !unlocked) return fail(unlocked.error());
   auto approved = parts_.approve(*chosen, spender_->payer());
