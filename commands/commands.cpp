@@ -112,8 +112,8 @@ Result<> refuse_empty_values(const CLI::App& app) {
         option->check_lname("account");
     const auto& values = option->results();
     const bool is_flag = option->get_items_expected_max() == 0;
-    if (!is_strict || is_flag || std::find(values.begin(), values.end(), "") == values.end())
-      continue;
+    const bool has_empty = std::find(values.begin(), values.end(), "") != values.end();
+    if (!is_strict || is_flag || !has_empty) continue;
     return Error{Kind::usage, option->get_name() + " has an empty value",
                  "give it a value, or leave it out"};
   }

@@ -222,7 +222,8 @@ Result<> Database::configure() {
   // The log is folded into the database now and then, not at the end of every payment; a short log
   // is quickly read by the next process.
   sqlite3_db_config(database_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  return run("PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=100");
+  sqlite3_wal_autocheckpoint(database_.get(), 100);
+  return run("PRAGMA synchronous=FULL");
 }
 
 Result<> Database::migrate() {

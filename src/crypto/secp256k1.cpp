@@ -119,7 +119,8 @@ ByteArray<64> PrivateKey::public_key() const {
 }
 
 Address PrivateKey::address() const {
-  return address_of(public_key());
+  if (!address_) address_ = address_of(public_key());
+  return *address_;
 }
 
 Signature PrivateKey::sign(const Digest& digest) const {

@@ -1,6 +1,8 @@
 // Keys and signatures on secp256k1, and the Ethereum address of a key.
 #pragma once
 
+#include <optional>
+
 #include "src/base/bytes.h"
 #include "src/base/secret.h"
 #include "src/crypto/hash.h"
@@ -59,6 +61,7 @@ class PrivateKey {
  private:
   explicit PrivateKey(Secret secret) : secret_(std::move(secret)) {}
   Secret secret_;
+  mutable std::optional<Address> address_;  // once it was asked for
 };
 
 /// The address whose key made `signature`. An impossible signature is an error.

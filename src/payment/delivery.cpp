@@ -11,10 +11,13 @@ std::string until(Millis time) {
   return format_rfc3339(time / 1000 * 1000);
 }
 
-bool is_short(const http::Head& head) {
+/// Whether the body may come in one piece with the head: its row is then written once, with the
+/// delivery. Streams of events do not.
+bool may_be_short(const http::Head& head) {
   const std::string* length = head.headers.find("content-length");
-  return length != nullptr && !length->empty() && length->size() <= 5 &&
-         length->find_first_not_of("0123456789") == std::string::npos;
+  const std::string* type = head.headers.find("content-type");
+  const bool is_stream = type != nullptr && lower(*type).starts_with("text/event-stream");
+  return !is_stream && (length == nullptr || length->size() <= 5);
 }
 
 }  // namespace
@@ -39,8 +42,8 @@ Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url&
   if (head.status >= 500 && is_problem && !outcome_.receipt) return Fate::collect;
   if (head.status < 300 || outcome_.receipt) {
     row_.status = outcome_.payment = PaymentStatus::settled;
-    // A short body is here in a moment, and its row is written once, with the delivery.
-    if (!is_short(head)) save(PaymentStatus::settled, std::nullopt);
+    pieces_until_saved_ = may_be_short(head) ? 2 : 0;
+    if (pieces_until_saved_ == 0) save(PaymentStatus::settled, std::nullopt);
     if (receipt && !*receipt) {
       parts_.audience.note("the server sent no receipt");
     }

@@ -115,6 +115,9 @@ Result<> Flow::Run::refuse_free(const http::Head& head) const {
 Result<> Flow::Run::deliver_bytes(std::string_view bytes, bool paid) {
   outcome_.body_size += static_cast<std::int64_t>(bytes.size());
   if (spool_ && paid) spool_->write(bytes);
+  if (pieces_until_saved_ > 0 && --pieces_until_saved_ == 0) {
+    save(PaymentStatus::settled, std::nullopt);
+  }
   if (sink_failure_) {
     return outcome_.body_size > Spool::kMaxBody ? Result<>(*sink_failure_) : Result<>();
   }

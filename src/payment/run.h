@@ -144,8 +144,9 @@ class Flow::Run {
   std::optional<Spool> spool_;
   Row row_;
   std::vector<Event> events_;
-  bool sent_before_ = false;  // the credential left already, and its answer was lost
-  bool can_resend_ = true;    // the request of a row in doubt is whole
+  int pieces_until_saved_ = 0;  // of the body, until the row of a settled payment is written
+  bool sent_before_ = false;    // the credential left already, and its answer was lost
+  bool can_resend_ = true;      // the request of a row in doubt is whole
   std::optional<Error> sink_failure_;
 };
 
