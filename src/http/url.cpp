@@ -102,6 +102,8 @@ Result<Url> parse_url(std::string_view text, std::string_view default_scheme) {
     return malformed(text, curl_url_strerror(code));
   }
   auto url = read(handle.get());
+  const bool has_empty_query = complete.substr(0, complete.find('#')).ends_with('?');
+  if (url && has_empty_query && !url->text.ends_with('?')) url->text += '?';  // libcurl forgets it
   if (!url || has_scheme || !default_scheme.empty() || !url->is_loopback()) return url;
   return parse_url("http://" + given);
 }

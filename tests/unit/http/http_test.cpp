@@ -14,6 +14,8 @@ TEST_CASE("URLs as people type them") {
   CHECK(parse_url("example.com")->text == "https://example.com/");
   CHECK(parse_url("example.com", "http")->text == "http://example.com/");
   CHECK(parse_url("localhost:8080/x")->text == "http://localhost:8080/x");
+  CHECK(parse_url("https://h/a?")->text == "https://h/a?");
+  CHECK(with_query(*parse_url("h/a?#f"), "b=c")->text == "https://h/a?b=c");
   CHECK(parse_url("api.localhost")->scheme == "http");
   CHECK(parse_url("127.9.9.9")->scheme == "http");
   CHECK(parse_url("[::1]:80/")->scheme == "http");
