@@ -84,6 +84,7 @@ Result<> RequestAudience::head(const http::Head& head, HeadRole role) {
   const bool about_payment = role == HeadRole::challenge || role == HeadRole::refusal;
   silent_body_ = to_.hide_errors_body && head.status >= 400;
   if (about_payment) {  // nothing is cut before the payment is decided
+    if (!to_.show_challenges) held_heads_.clear();
     held_heads_ += head.raw;
     return {};
   }
@@ -244,16 +245,27 @@ std::string describe_offers(const std::vector<Offer>& offers, std::size_t chosen
   return text;
 }
 
+Error not_written(const Row& row, const Error& why) {
+  return {Kind::not_delivered, "paid, but the answer could not be written: " + why.message,
+          row.body_size ? "it is kept: paycurl payments show " + row.id + " --body"
+                        : "the payment is in: paycurl payments show " + row.id,
+          "unwritable"};
+}
+
 std::string redacted(char kind, std::string_view line) {
   constexpr std::array<std::string_view, 5> kSecret{
       "authorization", "cookie", "proxy-authorization", "set-cookie", "payment-authorization"};
   constexpr std::array<std::string_view, 5> kSchemes{"basic", "bearer", "digest", "negotiate",
                                                      "payment"};
-  // libcurl tells the fields of HTTP/2 a second time: "h2h3 [cookie: a=b]".
-  if (kind == '*' && line.ends_with(']') && line.find('[') < line.find(": ")) {
-    const std::size_t field = line.find('[') + 1;
+  // libcurl tells the fields of HTTP/2 a second time: "h2h3 [cookie: a=b]", or, newer,
+  // "[HTTP/2] [1] [cookie: a=b]"; it cuts long ones.
+  const std::size_t before_value = kind == '*' ? line.find(": ") : std::string_view::npos;
+  if (before_value != std::string_view::npos &&
+      line.rfind('[', before_value) != std::string_view::npos) {
+    const std::size_t field = line.rfind('[', before_value) + 1;
+    const bool is_whole = line.ends_with(']');
     return printable(line.substr(0, field)) +
-           redacted('>', line.substr(field, line.size() - field - 1)) + "]";
+           redacted('>', line.substr(field, line.size() - field - (is_whole ? 1 : 0))) + "]";
   }
   const std::size_t colon = line.find(':');
   const bool is_field = kind != '*' && colon != std::string_view::npos;

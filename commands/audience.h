@@ -69,6 +69,9 @@ class RequestAudience : public Audience {
 /// The offers of an answer for people: --inspect, and -v.
 std::string describe_offers(const std::vector<Offer>& offers, std::size_t chosen);
 
+/// 108: what was paid for could not be written; the spool may have it.
+Error not_written(const Row& row, const Error& why);
+
 /// One of curl's "* > <" lines with what is secret taken out.
 std::string redacted(char kind, std::string_view line);
 

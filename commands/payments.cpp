@@ -333,7 +333,11 @@ Outcome PaymentsCommand::resume_one(const Globals& globals, const Row& row) {
                   globals.settings.state_folder,
                   audience,
                   &system_now};
-  return Flow(std::move(parts), std::move(flow)).resume(row);
+  Outcome outcome = Flow(std::move(parts), std::move(flow)).resume(row);
+  if (auto finished = audience.finish(outcome); !finished && !outcome.error) {
+    outcome.error = not_written(row, finished.error());
+  }
+  return outcome;
 }
 
 /// The named payment, or every one that is in doubt.
@@ -357,6 +361,7 @@ Result<int> PaymentsCommand::resume(const Globals& globals) {
   if (!network) return network.error();
   network_ = std::move(*network);
   int status = 0;
+  bool any_settled = false;
   Json results = Json::array();
   for (const Row& row : *rows) {
     Outcome outcome;
@@ -364,6 +369,7 @@ Result<int> PaymentsCommand::resume(const Globals& globals) {
     if (row.status == PaymentStatus::unknown) outcome = resume_one(globals, row);
     const PaymentStatus after = outcome.row ? outcome.row->status : row.status;
     outcome.payment = after;
+    any_settled = any_settled || (row.status != after && after == PaymentStatus::settled);
     results.push(
         Json::object({{"id", row.id},
                       {"before", name_of(row.status)},
@@ -379,9 +385,10 @@ Result<int> PaymentsCommand::resume(const Globals& globals) {
   }
   if (rows->empty() && !globals.silent && !globals.json) say("no payment is in doubt");
   if (!globals.json) return status;
-  auto printed = print_json(envelope().set("results", std::move(results)));
-  if (!printed) return printed.error();
-  return status;
+  const auto printed = print_json(envelope().set("results", std::move(results)));
+  if (printed) return status;
+  say_error(printed.error());
+  return graver(status, any_settled ? static_cast<int>(Kind::not_delivered) : 23);
 }
 
 }  // namespace

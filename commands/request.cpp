@@ -20,14 +20,6 @@ bool is_paid(const Outcome& outcome) {
   return outcome.row && outcome.payment == PaymentStatus::settled;
 }
 
-/// What was paid for could not be written; it may be in the spool.
-Error not_written(const Row& row, const Error& why) {
-  return {Kind::not_delivered, "paid, but the answer could not be written: " + why.message,
-          row.body_size ? "it is kept: paycurl payments show " + row.id + " --body"
-                        : "the payment is in: paycurl payments show " + row.id,
-          "unwritable"};
-}
-
 /// Whether a credential left: then -s hides nothing.
 bool is_committed(const Outcome& outcome) {
   return outcome.row && outcome.payment != PaymentStatus::not_sent;
@@ -74,7 +66,7 @@ class RequestCommand : public Command {
   Network network_;
   std::unique_ptr<Wallet> wallet_;
   std::vector<Money> total_;
-  bool outcome_is_lost_ = false;  // nothing can be written where the answers go
+  bool output_is_gone_ = false;  // nobody takes what goes to stdout
 };
 
 Result<> RequestCommand::set_up(const Globals& globals) {
@@ -106,7 +98,11 @@ Result<int> RequestCommand::run(const Globals& globals) {
   for (std::size_t i = 0; i < options_.urls.size(); ++i) {
     const int status = run_one(globals, i, *body);
     gravest = graver(gravest, status);
-    if (caught_signal() || outcome_is_lost_) break;
+    const bool is_last = i + 1 == options_.urls.size();
+    if (const auto signal = caught_signal(); signal && !is_last) {
+      return graver(gravest, static_cast<int>(*signal));
+    }
+    if (output_is_gone_) break;
   }
   return gravest;
 }
@@ -236,16 +232,17 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
     outcome.error =
         is_paid(outcome) ? not_written(*outcome.row, finished.error()) : finished.error();
   }
-  outcome_is_lost_ =
-      outcome.error && (outcome.error->reason == "unwritable" || outcome.error->transport == 23);
+  const bool to_stdout = to.output.empty() || to.output == "-";
+  output_is_gone_ = to_stdout && outcome.error &&
+                    (outcome.error->reason == "unwritable" || outcome.error->transport == 23);
   if (is_paid(outcome)) add_money(total_, outcome.row->paid);
   check_afterwards(outcome);
   tell(globals, outcome);
   auto shown = show(globals, request, outcome, audience, to.output);
   if (shown) shown = write_variables(url, request, outcome, index, to.output);
   if (!shown) {
-    outcome_is_lost_ = true;
     Error error = shown.error();
+    output_is_gone_ = error.transport == 23;
     if (is_paid(outcome)) error = not_written(*outcome.row, error);
     if (!outcome.error) {
       say_error(error);

@@ -104,6 +104,8 @@ bool Flow::Run::send_paid(const http::Request& request, std::optional<Leg>& leg)
 }
 
 void Flow::Run::deliver(const Protocol& protocol, const Credential& credential, Method& method) {
+  outcome_.problem.reset();
+  outcome_.refusal_body.clear();
   http::Request paid = request_;
   paid.deadlines = options_.paid_deadlines;
   sent_before_ = sent_before_ || credential.moved;

@@ -244,10 +244,14 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
   if (auto ready = parts_.audience.prepare(); !ready) return fail(ready.error());
   for (const Row& row : *doubts) {
     auto mine = take_up(row);
+    if (mine && finish_doubt(std::move(*mine), *protocol_, *chosen->method)) {
+      return std::move(outcome_);
+    }
+    // Nothing was paid, or another process has it, which is another purchase: pay now.
+    outcome_.error.reset();
     outcome_.row.reset();
-    if (!mine) continue;  // another process has it: that is another purchase
-    if (finish_doubt(std::move(*mine), *protocol_, *chosen->method)) return std::move(outcome_);
-    outcome_.error.reset();  // nothing was paid: pay now
+    outcome_.receipt.reset();
+    outcome_.payment = PaymentStatus::none;
   }
   if (auto unlocked = spender_->unlock(); !unlocked) return fail(unlocked.error());
   auto approved = parts_.approve(*chosen, spender_->payer());
@@ -266,6 +270,7 @@ Outcome Flow::Run::sign_and_deliver(const Offer& offer) {
     spool_.emplace(std::move(*spool));
   }
   outcome_.problem.reset();
+  outcome_.refusal_body.clear();
   const auto start = steady_clock::now();
   spender_->begin(std::move(*row));
   const auto credential = offer.method->pay(*offer.challenge, *offer.quote, *spender_);

@@ -363,6 +363,30 @@ class AfterPaying(Case):
         done = self.home.run("payments", "resume")
         self.assertEqual((done.code, done.out, len(server.credentials())), (0, b"goodsgoods", 2), done)
 
+    def test_resume_into_files(self):
+        self.run_case(offering(then=self.drop), code=107, loss=10_000)
+        server.reset(offering())
+        with open("/dev/full", "wb") as full:
+            process = subprocess.run([PAYCURL, "payments", "resume", "-j"], env=self.home.env, stdout=full,
+                                     stderr=subprocess.PIPE)
+        self.assertEqual(process.returncode, 108, process.stderr)
+        self.run_case(offering(then=self.drop), "-H", "X: 1", code=107, loss=10_000)
+        server.reset(offering(then=answer(200, "", [receipt()])))
+        file = self.home.path / "f"
+        file.write_text("stale")
+        self.assertEqual(self.home.run("payments", "resume", "last", "-o", file).code, 0)
+        self.assertEqual(file.read_text(), "")
+
+    def test_a_signal_while_writing_ends_the_run(self):
+        server.reset(offering(then=paid(b"x" * 200_000)))
+        process = self.home.start(server.url + "/1", server.url + "/2")
+        self.assertTrue(wait_for(lambda: server.credentials()))
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        out, err = process.communicate(timeout=10)
+        self.assertEqual((process.returncode, server.signed), (130, 10_000), err)
+
     def test_resume_and_a_proxy(self):
         self.run_case(offering(then=self.drop), code=107, loss=10_000)
         other.requests.clear()

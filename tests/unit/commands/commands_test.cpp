@@ -18,6 +18,11 @@ TEST_CASE("credentials and cookies are never shown") {
     CHECK(shown.find(token) == std::string::npos);
     CHECK(shown.find("bytes, sha256") != std::string::npos);
   }
+  CHECK(redacted('*', "h2h3 [authorization: Bearer " + token + "]").find(token) ==
+        std::string::npos);
+  CHECK(redacted('*', "h2h3 [cookie: " + token).find(token) == std::string::npos);
+  CHECK(redacted('*', "[HTTP/2] [1] [cookie: a=" + token + "]").find(token) == std::string::npos);
+  CHECK(redacted('*', "h2h3 [accept: */*]") == "h2h3 [accept: */*]");
   CHECK(redacted('>', "Cookie: session=" + token).find(token) == std::string::npos);
   CHECK(redacted('<', "Set-Cookie: session=" + token).find(token) == std::string::npos);
   CHECK(redacted('>', "Authorization: " + token).find(token) == std::string::npos);
