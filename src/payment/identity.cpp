@@ -23,6 +23,16 @@ Result<Digest> body_digest(const http::Request& request) {
   return request.body ? request.body->sha256() : Result<Digest>(sha256({}));
 }
 
+bool is_digest_of(std::string_view text, const Digest& body) {
+  constexpr std::string_view kAlgorithm = "sha-256=";
+  if (!text.starts_with(kAlgorithm)) return false;
+  text.remove_prefix(kAlgorithm.size());
+  if (text.size() > 2 && text.front() == ':' && text.back() == ':') {
+    text = text.substr(1, text.size() - 2);
+  }
+  return text == to_base64(body);
+}
+
 Result<std::string> identity_of(const http::Request& request, const std::string& payer) {
   Sha256 hash;
   const auto add = [&](std::string_view text) {

@@ -16,6 +16,10 @@ Result<std::string> identity_of(const http::Request& request, const std::string&
 /// The SHA-256 of a request's body, of nothing when there is none.
 Result<Digest> body_digest(const http::Request& request);
 
+/// Whether a challenge's digest, "sha-256=:<base64>:" (RFC 9530 section 2) or without the colons as
+/// mppx writes it, is that of `body`.
+bool is_digest_of(std::string_view text, const Digest& body);
+
 /// The request for the journal; incomplete when it holds secrets, or a body of more than 1 MiB.
 RecordedRequest record_of(const http::Request& request);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "src/base/text.h"
+#include "src/payment/identity.h"
 
 namespace paycurl {
 namespace {
@@ -59,17 +60,6 @@ std::optional<Refusal> unknown(const Offer& offer) {
                                          quoted(offer.challenge->method)};
   }
   return std::nullopt;
-}
-
-/// "sha-256=:<base64>:" (RFC 9530), or without the colons as mppx writes it.
-bool is_digest_of(std::string_view text, const Digest& body) {
-  constexpr std::string_view kAlgorithm = "sha-256=";
-  if (!text.starts_with(kAlgorithm)) return false;
-  text.remove_prefix(kAlgorithm.size());
-  if (text.size() > 2 && text.front() == ':' && text.back() == ':') {
-    text = text.substr(1, text.size() - 2);
-  }
-  return text == to_base64(body);
 }
 
 /// What is wrong with this moment, this request or the way the offer came.

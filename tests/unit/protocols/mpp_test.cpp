@@ -1,6 +1,7 @@
 // The Payment scheme: challenges, credentials and receipts as mppx writes them.
 #include <doctest/doctest.h>
 
+#include "src/payment/identity.h"
 #include "src/protocols/protocols.h"
 #include "tests/unit/vectors.h"
 
@@ -170,6 +171,21 @@ TEST_CASE("receipts") {
       "WiIsInJlZmVyZW5jZSI6Im9uZSJ9";
   CHECK(receipt(padded + std::string((4 - padded.size() % 4) % 4, '=')).has_value());
   CHECK_FALSE(make_mpp()->receipt({})->has_value());
+}
+
+TEST_CASE("tempo-body-digest vectors") {
+  int count = 0;
+  for (const Json& vector : test::list(test::load("tempo-body-digest"), "cases")) {
+    const Digest body = sha256(as_bytes(test::text(vector, "body")));
+    const std::string plain = test::text(vector, "digest");
+    CHECK(is_digest_of(plain, body));
+    CHECK(is_digest_of("sha-256=:" + plain.substr(8) + ":", body));
+    CHECK_FALSE(is_digest_of(plain, sha256(as_bytes("another"))));
+    CHECK_FALSE(is_digest_of("sha-512=" + plain.substr(8), body));
+    CHECK_FALSE(is_digest_of(plain.substr(0, plain.size() - 1), body));
+    ++count;
+  }
+  CHECK(count == 5);
 }
 
 }  // namespace
