@@ -104,8 +104,8 @@ std::vector<std::string> with_empty_values(const CLI::App& app,
 
 /// "$UNSET" as a limit, a price or a payer must not pass for none.
 Result<> refuse_empty_values(const CLI::App& app) {
-  constexpr std::array<std::string_view, 6> kGroups{"Payment", "Choosing an offer", "Who pays",
-                                                    "Account", "Payments",          ""};
+  constexpr std::array<std::string_view, 5> kGroups{"Payment", "Choosing an offer", "Who pays",
+                                                    "Account", "Payments"};
   for (const CLI::Option* option : app.get_options()) {
     const bool is_strict =
         std::find(kGroups.begin(), kGroups.end(), option->get_group()) != kGroups.end() ||
@@ -235,8 +235,7 @@ int run_command(const CommandEntry& entry, const std::vector<std::string>& argum
   const auto command = entry.make();
   command->declare(set);
   declare_globals(set, globals, format, help);
-  globals.json =
-      wants_json(arguments);  // known before anything can fail, so that failures are in it
+  globals.json = wants_json(arguments);  // before anything can fail, so that failures are in it
   if (auto refused = refuse_keys_in_arguments(arguments); !refused) {
     return fail(globals.json, refused.error());
   }

@@ -67,10 +67,6 @@ std::string bold(const Globals& globals, std::string_view text) {
   return may_color(globals) ? "\033[1m" + std::string(text) + "\033[0m" : std::string(text);
 }
 
-std::string faint(const Globals& globals, std::string_view text) {
-  return may_color(globals) ? "\033[2m" + std::string(text) + "\033[0m" : std::string(text);
-}
-
 int graver(int one, int other) {
   const auto gravity = [](int status) {
     if (status == 107) return 5;

@@ -28,9 +28,8 @@ void say_note(std::string_view sentence);
 bool is_terminal(int fd);
 /// Whether stderr may have colours.
 bool may_color(const Globals& globals);
-/// `text` in bold or faint, when colours are wanted.
+/// `text` in bold, when colours are wanted.
 std::string bold(const Globals& globals, std::string_view text);
-std::string faint(const Globals& globals, std::string_view text);
 
 /// The graver of two exit statuses: 107, 108, 130, then 100 to 109, then the others. The first when
 /// they are equally grave.
