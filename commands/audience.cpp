@@ -47,6 +47,33 @@ std::string price_of(const Offer& offer) {
   return spend.total.amount.is_zero() ? "0 (proof of identity)" : describe(spend.total);
 }
 
+/// What a person reads of an event: the deltas of OpenAI and Anthropic, {"token"}, or plain text.
+std::string token_of(const http::ServerEvent& event) {
+  if (event.data == "[DONE]") return "";
+  const auto json = Json::parse(event.data, http::EventParser::kMaxEvent);
+  if (!json || json->members() == nullptr) {
+    const std::string* plain = json ? json->string() : nullptr;
+    return plain == nullptr ? event.data : *plain;
+  }
+  const auto text_in = [](const Json* object, std::string_view key) -> const std::string* {
+    const Json* found = object == nullptr ? nullptr : object->find(key);
+    return found == nullptr ? nullptr : found->string();
+  };
+  if (const auto* token = text_in(&*json, "token")) return *token;
+  if (const Json* choices = json->find("choices"); choices && choices->items()) {
+    if (choices->items()->empty()) return "";
+    const Json& first = choices->items()->front();
+    if (const auto* content = text_in(first.find("delta"), "content")) return *content;
+    if (const auto* text = text_in(&first, "text")) return *text;
+    return "";
+  }
+  if (json->find("type") != nullptr) {  // Anthropic: only content_block_delta has text
+    const auto* text = text_in(json->find("delta"), "text");
+    return text == nullptr ? "" : *text;
+  }
+  return event.data;
+}
+
 }  // namespace
 
 RequestAudience::RequestAudience(const Globals& globals, Destination destination)
@@ -91,7 +118,12 @@ Result<> RequestAudience::head(const http::Head& head, HeadRole role) {
   std::string raw = to_.show_challenges ? std::exchange(held_heads_, "") + head.raw : head.raw;
   held_heads_.clear();
   if (to_.include && !silent_body_) {
-    if (auto written = body(raw); !written) return written;
+    if (auto written = write_body(raw); !written) return written;
+  }
+  parser_.reset();
+  if (role == HeadRole::answer && head.is_event_stream() &&
+      to_.events != Destination::Events::raw) {
+    parser_.emplace([this](const http::ServerEvent& event) { return write_event(event); });
   }
   return write_heads(raw);
 }
@@ -126,6 +158,26 @@ Result<> RequestAudience::capture(std::string_view bytes) {
 }
 
 Result<> RequestAudience::body(std::string_view bytes) {
+  if (!parser_) return write_body(bytes);
+  auto fed = parser_->feed(bytes);
+  auto written = write_body(std::exchange(rendered_, ""));
+  return fed ? written : fed;
+}
+
+Result<> RequestAudience::write_event(const http::ServerEvent& event) {
+  if (!event.has_data) return {};
+  if (to_.events == Destination::Events::text) {
+    rendered_ += token_of(event);
+    return {};
+  }
+  const Json json = Json::object({{"event", valid_utf8(event.name)},
+                                  {"id", Json::or_null(std::string_view(valid_utf8(event.id)))},
+                                  {"data", valid_utf8(event.data)}});
+  rendered_ += with_hidden_escaped(json.dump()) + "\n";
+  return {};
+}
+
+Result<> RequestAudience::write_body(std::string_view bytes) {
   if (to_.discard || silent_body_) return {};
   if (auto opened = open_output(); !opened) return opened;
   if (output_ >= 0) {
@@ -150,7 +202,7 @@ Result<> RequestAudience::finish(const Outcome& outcome) {
   if (!held_heads_.empty()) {  // a 402 was the last answer
     if (auto written = write_heads(std::exchange(held_heads_, "")); !written) return written;
   }
-  if (to_.show_refusal && !outcome.refusal_body.empty()) return body(outcome.refusal_body);
+  if (to_.show_refusal && !outcome.refusal_body.empty()) return write_body(outcome.refusal_body);
   const bool shown = outcome.head && outcome.delivered && !silent_body_;
   if (!shown || to_.discard || truncated_) return {};
   if (auto opened = open_output(); !opened) return opened;
@@ -195,6 +247,12 @@ void RequestAudience::receipt(const Receipt& receipt) {
   say("$ receipt: " + printable(receipt.reference, 120) + " at " +
       printable(receipt.timestamp, 40));
   if (globals_.verbosity > 1) say("$ " + printable(receipt.json.dump(), 4096));
+}
+
+void RequestAudience::payment_event(std::string_view name, const Json& data) {
+  if (globals_.verbosity > 0) {
+    say("$ " + printable(name, 40) + " " + printable(data.dump(), 2000));
+  }
 }
 
 void RequestAudience::note(const std::string& sentence) {

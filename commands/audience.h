@@ -6,6 +6,7 @@
 #include <string>
 
 #include "commands/command.h"
+#include "src/http/sse.h"
 #include "src/payment/flow.h"
 
 namespace paycurl {
@@ -22,7 +23,9 @@ struct Destination {
   bool hide_errors_body = false;  ///< -f
   bool show_refusal = false;      ///< --fail-with-body: of a 402 that is not paid, too
   bool prints_variables = false;  ///< -w, to stdout
-  bool warn_binary = true;        ///< refuse a binary body on a terminal
+  enum class Events { raw, json, text };
+  Events events = Events::raw;  ///< what becomes of a stream of events
+  bool warn_binary = true;      ///< refuse a binary body on a terminal
 };
 
 class RequestAudience : public Audience {
@@ -38,6 +41,7 @@ class RequestAudience : public Audience {
   void offers(const std::vector<Offer>& offers, const Offer* chosen) override;
   void paying(const Row& row) override;
   void receipt(const Receipt& receipt) override;
+  void payment_event(std::string_view name, const Json& data) override;
   void note(const std::string& sentence) override;
 
   /// Makes the file of -o even when no body came, as curl does for an answer without one.
@@ -48,6 +52,8 @@ class RequestAudience : public Audience {
 
  private:
   Result<> open_output();
+  Result<> write_body(std::string_view bytes);
+  Result<> write_event(const http::ServerEvent& event);
   Result<> write_heads(std::string_view raw);
   Result<> capture(std::string_view bytes);
 
@@ -57,7 +63,9 @@ class RequestAudience : public Audience {
   bool truncated_ = false;
   int heads_ = -1;  // of -D
   bool heads_truncated_ = false;
-  std::string held_heads_;  // of 402s, until the answer behind them is there
+  std::string held_heads_;                   // of 402s, until the answer behind them is there
+  std::optional<http::EventParser> parser_;  // of a stream that is not shown as it is
+  std::string rendered_;                     // of its events
   bool first_bytes_ = true;
   bool paying_ = false;
   bool silent_body_ = false;

@@ -328,6 +328,7 @@ Outcome PaymentsCommand::resume_one(const Globals& globals, const Row& row) {
                   network_.method_list(),
                   limits_,
                   {},
+                  {},
                   [this, &row] { return wallet_->spender_of(row, limits_); },
                   [](const Offer&, const Payer&) { return Result<>(); },
                   globals.settings.state_folder,

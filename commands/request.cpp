@@ -167,6 +167,8 @@ Destination RequestCommand::destination_of(const Globals& globals, std::size_t i
   to.discard = options_.inspect || options_.dry_run;
   to.hide_errors_body = options_.fail;
   to.show_refusal = options_.fail_with_body;
+  if (options_.sse_json) to.events = Destination::Events::json;
+  if (options_.text) to.events = Destination::Events::text;
   to.prints_variables = !options_.write_out.empty();
   return to;
 }
@@ -183,6 +185,9 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
   flow.fail = options_.fail || options_.fail_with_body;
   flow.unverified_tls = options_.insecure;
   flow.spool = options_.spool;
+  flow.spool_streams = options_.spool_streams;
+  flow.session = session_choice_of(options_);
+  flow.show_payment_events = options_.sse;
   flow.paid_deadlines = paid_deadlines_of(options_);
   const Expectations& expected = limits_.expected;
   flow.must_charge = expected.amount || expected.recipient || expected.currency;
@@ -191,6 +196,7 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
                   network_.method_list(),
                   limits_,
                   wallet_->signed_so_far(),
+                  [this] { return wallet_->known_channels(); },
                   [this] { return wallet_->spender(payer_of(options_), limits_); },
                   [this, &globals](const Offer& offer, const Payer& payer) {
                     return confirm(globals, offer, payer);

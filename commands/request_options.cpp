@@ -16,6 +16,7 @@ constexpr const char* kOutput = "Output";
 constexpr const char* kConnection = "Connection";
 constexpr const char* kPayment = "Payment";
 constexpr const char* kOffer = "Choosing an offer";
+constexpr const char* kSessions = "Sessions";
 constexpr const char* kPayer = "Who pays";
 
 const std::vector<std::pair<const char*, BodyPart::Kind>>& body_options() {
@@ -100,7 +101,10 @@ void declare_output(OptionSet& set, RequestOptions& o) {
       .flag("-N,--no-buffer", o.no_buffer, "has no effect: output is never buffered")
       .flag("-#,--progress-bar", o.progress_bar, "show the progress as a bar")
       .flag("--progress-meter", o.progress_meter, "show the progress on a terminal (default)")
-      .flag("--spool", o.spool, "keep what was paid for, for `payments show --body` (default)");
+      .flag("--spool", o.spool, "keep what was paid for, for `payments show --body` (default)")
+      .flag("--sse", o.sse, "leave the payment's own events in a stream")
+      .flag("--sse-json", o.sse_json, "print a stream as a line of JSON for each event")
+      .flag("--text", o.text, "print only the tokens of a stream");
 }
 
 void declare_payment(OptionSet& set, RequestOptions& o) {
@@ -110,6 +114,7 @@ void declare_payment(OptionSet& set, RequestOptions& o) {
       .flag("--pay", o.pay, "pay when asked to (default); --no-pay is plain curl")
       .list("--max-spend", o.max_spend, "LIMIT",
             "at most that much in this run: 0.05, 5:TOKEN (1.00)")
+      .list("--max-deposit", o.max_deposit, "LIMIT", "at most that much in the escrow of a channel")
       .value("--max-fee", o.max_fee, "LIMIT", "at most that much network fee for a payment (0.02)")
       .flag("--confirm", o.confirm, "ask on the terminal before paying")
       .flag("--yes", o.yes, "do not ask")
@@ -125,7 +130,7 @@ void declare_payment(OptionSet& set, RequestOptions& o) {
 void declare_offer(OptionSet& set, RequestOptions& o) {
   set.in(kOffer)
       .value("--method", o.methods, "NAME[,NAME]", "pay only with these methods: tempo")
-      .value("--intent", o.intent, "NAME", "take only offers of this kind: charge")
+      .value("--intent", o.intent, "NAME", "take only offers of this kind: charge or session")
       .value("--currency", o.currency, "TOKEN", "take only offers in this token")
       .value("--network", o.network, "NAME", "mainnet, testnet or a chain id")
       .value("--challenge", o.challenge, "N", "take the Nth offer of the answer")
@@ -135,6 +140,17 @@ void declare_offer(OptionSet& set, RequestOptions& o) {
       .list("-M,--method-option", o.method_options, "KEY=VALUE", "for the method: fee-token=0x...")
       .value("--rpc-url", o.rpc_url, "URL", "the chain's node to ask")
       .flag("--offline", o.offline, "never ask a chain's node");
+}
+
+void declare_sessions(OptionSet& set, RequestOptions& o) {
+  set.in(kSessions)
+      .value("--session", o.session, "WHICH", "auto, new, or the ID of an open one")
+      .action(
+          "--no-session", [&o] { o.use_sessions = false; }, "take only offers of single charges")
+      .value("--deposit", o.deposit, "AMOUNT", "put that much into a new channel")
+      .flag("--close", o.close, "close the channels of this run at its end")
+      .value("--lock-timeout", o.lock_timeout, "SECONDS",
+             "wait that long for a channel that another process is at (30)");
 }
 
 void declare_payer(OptionSet& set, RequestOptions& o) {
@@ -176,6 +192,7 @@ void declare_request_options(OptionSet& set, RequestOptions& options) {
   declare_output(set, options);
   declare_payment(set, options);
   declare_offer(set, options);
+  declare_sessions(set, options);
   declare_payer(set, options);
 }
 
@@ -189,6 +206,7 @@ void collect_body_parts(OptionSet& set, RequestOptions& options) {
     }
   }
   options.has_user_agent = set.given("--user-agent");
+  options.spool_streams = options.spool && set.given("--spool");
 }
 
 Result<> check_request_options(const RequestOptions& o, const Globals& globals) {
@@ -211,6 +229,16 @@ Result<> check_request_options(const RequestOptions& o, const Globals& globals) 
   if (!o.account.empty() && (o.key_fd || !o.key_file.empty())) {
     return contradiction("-a and a key of --key-fd or --key-file are two payers");
   }
+  if (int{o.sse} + int{o.sse_json} + int{o.text} > 1) {
+    return contradiction("--sse, --sse-json and --text exclude each other");
+  }
+  if (!o.use_sessions && (o.session != "auto" || o.close || !o.deposit.empty())) {
+    return contradiction("--no-session excludes --session, --close and --deposit");
+  }
+  if (!o.deposit.empty() && !parse_units(o.deposit, 36)) {
+    return Error{Kind::usage, "--deposit: not an amount: " + printable(o.deposit, 60)};
+  }
+  if (o.lock_timeout.value_or(0) < 0) return contradiction("--lock-timeout is negative");
   if (o.max_time.value_or(0) < 0 || o.connect_timeout.value_or(0) < 0) {
     return contradiction("a time limit is negative");
   }
@@ -235,6 +263,13 @@ Result<Limits> limits_of(const RequestOptions& options, const Settings& settings
     // A limit replaces the default, or an earlier limit, on the same unit.
     std::erase_if(limits.max_spend, [&](const Limit& old) { return old.unit == limit->unit; });
     limits.max_spend.push_back(std::move(*limit));
+  }
+  given = options.max_deposit;
+  if (given.empty() && settings.max_deposit) given = {*settings.max_deposit};
+  for (const std::string& text : given) {
+    auto limit = parse_limit(text);
+    if (!limit) return std::move(limit).error().within("--max-deposit");
+    limits.max_deposit.push_back(std::move(*limit));
   }
   if (!options.max_fee.empty()) {
     auto limit = parse_limit(options.max_fee);
@@ -275,6 +310,7 @@ Preference preference_of(const RequestOptions& options, const Settings& settings
   preference.methods =
       split(options.methods.empty() ? settings.method.value_or("") : options.methods, ',');
   preference.intent = options.intent;
+  preference.sessions = options.use_sessions;
   preference.currency = options.currency;
   preference.number = options.challenge;
   preference.allow_http = options.allow_http;
@@ -304,6 +340,15 @@ http::Deadlines paid_deadlines_of(const RequestOptions& options) {
     limits.idle = std::chrono::seconds(300);
   }
   return limits;
+}
+
+SessionChoice session_choice_of(const RequestOptions& options) {
+  SessionChoice choice;
+  choice.fresh = options.session == "new";
+  if (options.session != "auto" && options.session != "new") choice.id = options.session;
+  choice.deposit = options.deposit;
+  if (options.lock_timeout) choice.patience = duration_of(*options.lock_timeout);
+  return choice;
 }
 
 PayerChoice payer_of(const RequestOptions& options) {

@@ -43,13 +43,15 @@ struct RequestOptions {
   bool include = false, fail = false, fail_with_body = false;
   std::string dump_header, write_out;
   bool no_buffer = false, progress_bar = false, progress_meter = true, show_error = false;
-  bool spool = true;
+  bool spool = true, spool_streams = false;  ///< the second: --spool was given
+  bool sse = false, sse_json = false, text = false;
 
   // Payment
   bool inspect = false, dry_run = false, pay = true, confirm = false, yes = false,
        allow_http = false;
   std::vector<std::string> max_spend;
-  std::string max_fee;
+  std::vector<std::string> max_deposit;
+  std::string max_fee, deposit;
   std::vector<std::string> tokens;
   std::string expect_amount, expect_recipient, expect_currency;
   std::optional<int> expect_status;
@@ -59,6 +61,11 @@ struct RequestOptions {
   std::string rpc_url;
   bool offline = false, push = false, pull = false;
   std::vector<std::string> method_options;
+
+  // Sessions
+  std::string session = "auto";
+  bool use_sessions = true, close = false;
+  std::optional<double> lock_timeout;
 
   // Who pays
   std::string account, key_file, password_file;
@@ -80,6 +87,7 @@ Result<std::vector<Asset>> named_tokens_of(const RequestOptions& options);
 Preference preference_of(const RequestOptions& options, const Settings& settings);
 http::Deadlines unpaid_deadlines_of(const RequestOptions& options);
 http::Deadlines paid_deadlines_of(const RequestOptions& options);
+SessionChoice session_choice_of(const RequestOptions& options);
 PayerChoice payer_of(const RequestOptions& options);
 
 /// Adds a field unless the user sent or removed one of that name.

@@ -78,6 +78,20 @@ Result<Ledger*> Wallet::ledger() {
   return &*ledger_;
 }
 
+Channels* Wallet::known_channels() {
+  const auto database = state(false);
+  if (!database || *database == nullptr) return nullptr;
+  const auto open = channels();
+  return open ? *open : nullptr;
+}
+
+Result<Channels*> Wallet::channels() {
+  const auto database = state(true);
+  if (!database) return database.error();
+  if (!channels_) channels_.emplace(**database, globals_.settings.state_folder, &system_now);
+  return &*channels_;
+}
+
 Result<Accounts*> Wallet::accounts(bool create_state) {
   const auto database = state(create_state);
   if (!database) return database.error();
@@ -113,8 +127,10 @@ Result<Spender*> Wallet::spender(const PayerChoice& choice, const Limits& limits
   if (!who) return who.error();
   const auto journal = ledger();
   if (!journal) return journal.error();
+  const auto open_channels = channels();
+  if (!open_channels) return open_channels.error();
   spender_.emplace(
-      **journal, limits, Payer{(*who)->name, (*who)->address},
+      **journal, **open_channels, limits, Payer{(*who)->name, (*who)->address},
       [this] { return (*accounts(false))->open(std::move(*chosen_)); }, &system_now);
   return &*spender_;
 }
@@ -141,7 +157,10 @@ Result<Spender*> Wallet::spender_of(const Row& row, const Limits& limits) {
     if (!chosen) return chosen.error();
     return (*all)->open(std::move(*chosen));
   };
-  spender_.emplace(**journal, limits, Payer{row.account, row.payer}, open, &system_now);
+  const auto open_channels = channels();
+  if (!open_channels) return open_channels.error();
+  spender_.emplace(**journal, **open_channels, limits, Payer{row.account, row.payer}, open,
+                   &system_now);
   return &*spender_;
 }
 

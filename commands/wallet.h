@@ -29,6 +29,10 @@ class Wallet {
   Result<Accounts*> accounts(bool create_state);
   /// The journal, created when missing.
   Result<Ledger*> ledger();
+  /// The channels of earlier runs; nullptr when there is no state database.
+  Channels* known_channels();
+  /// The payment channels, beside the journal.
+  Result<Channels*> channels();
 
   /// Who pays; chosen once.
   Result<const Account*> payer(const PayerChoice& choice);
@@ -50,6 +54,7 @@ class Wallet {
   std::unique_ptr<Keystore> files_;
   std::optional<Database> database_;
   std::optional<Ledger> ledger_;
+  std::optional<Channels> channels_;
   std::optional<Accounts> accounts_;
   std::optional<ChosenAccount> chosen_;
   std::optional<Account> payer_;

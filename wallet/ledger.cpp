@@ -222,6 +222,11 @@ Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
   const auto today = spent_today(row.payer);
   if (!today) return today.error();
   if (auto allowed = may_spend(*today); !allowed) return allowed;
+  if (auto inserted = insert(row); !inserted) return inserted;
+  return transaction->commit();
+}
+
+Result<> Ledger::insert(Row& row) {
   auto insert = database_.prepare(
       "INSERT INTO payments (id, time, status, valid_until, identity, http_method, url, origin, "
       "digest, request, idempotency_key, protocol, method, intent, amount, symbol, decimals, "
@@ -252,7 +257,31 @@ Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
     return Error{Kind::internal, "the journal's lock file cannot be used",
                  "see that " + folder_ + " is writable"};
   }
-  return transaction->commit();
+  return {};
+}
+
+Result<> Ledger::sign_step(Row& row, const MaySpend& may_spend,
+                           const std::function<Result<>()>& alongside) {
+  auto transaction = database_.begin();
+  if (!transaction) return transaction.error();
+  const auto today = spent_today(row.payer);
+  if (!today) return today.error();
+  if (auto allowed = may_spend(*today); !allowed) return allowed;
+  const bool is_new = row.seq == 0;
+  if (is_new) {
+    if (auto inserted = insert(row); !inserted) return inserted;
+  } else {
+    auto update = database_.prepare("UPDATE payments SET amount = ?, fee = ? WHERE seq = ?");
+    if (!update) return update.error();
+    update->bind(row.paid.amount.decimal()).bind(row.fee.decimal()).bind(row.seq);
+    if (auto raised = update->run(); !raised) return raised;
+  }
+  auto done =
+      sign(row.seq, row.signed_digest.value_or(""), row.rebuild.value_or(""), row.reference);
+  if (done) done = alongside();
+  if (done) done = transaction->commit();
+  if (!done && is_new) release(std::exchange(row.seq, 0));
+  return done;
 }
 
 Result<> Ledger::sign(std::int64_t seq, std::string_view digest, std::string_view rebuild,

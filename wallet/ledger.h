@@ -88,6 +88,10 @@ class Ledger {
   /// The signature exists: status unknown until an answer says more.
   Result<> sign(std::int64_t seq, std::string_view digest, std::string_view rebuild,
                 const std::optional<std::string>& reference);
+  /// Both in one for a step of a session, which `alongside` writes down in the same transaction:
+  /// the row is inserted, or its amount and fee are, when it was before.
+  Result<> sign_step(Row& row, const MaySpend& may_spend,
+                     const std::function<Result<>()>& alongside);
   /// Saves status, reference, receipt, http_status, error_code and body_* of `row`; adds events.
   /// Forgets request and rebuild unless the status is unknown.
   Result<> answer(const Row& row, const std::vector<Event>& events);
@@ -112,6 +116,7 @@ class Ledger {
   Result<> forget_body(std::string_view id);
 
  private:
+  Result<> insert(Row& row);
   Result<std::vector<Row>> rows(Statement& statement);
   bool is_in_flight(std::int64_t seq) const;
 

@@ -123,6 +123,23 @@ Result<> check_day(const Spend& spend, const Limits& limits, const Spent& spent)
   return error;
 }
 
+Result<> check_deposit(const Spend& spend, const Limits& limits, const Spent& spent) {
+  if (spend.escrow.is_zero()) return {};
+  const Asset& asset = spend.total.asset;
+  const Amount allowed = deposit_limit(asset, limits, spent);
+  if (spend.escrow <= allowed) return {};
+  const Money need{spend.escrow, asset};
+  Error error{Kind::declined,
+              "a deposit of " + describe(need) + " is more than --max-deposit allows (" +
+                  describe({allowed, asset}) + ")",
+              "to pay it, raise the limit: --max-deposit " +
+                  format_units(spend.escrow, asset.decimals) +
+                  (asset.is_dollar ? "" : ":" + asset.token),
+              "max_deposit"};
+  error.figures = {{Figure::Role::need, need}, {Figure::Role::limit, {allowed, asset}}};
+  return error;
+}
+
 Result<> check_fee(const Spend& spend, const Limits& limits) {
   if (spend.fee.amount.is_zero()) return {};
   const auto fee = in_common_units(spend.fee);
@@ -177,13 +194,13 @@ Result<> check_expectations(const Spend& spend, const Expectations& expected) {
   const Asset& asset = spend.total.asset;
   if (expected.amount) {
     const auto wanted = parse_units(*expected.amount, asset.decimals);
-    const bool fits = wanted && (expected.amount_at_most ? spend.total.amount <= *wanted
-                                                         : spend.total.amount == *wanted);
+    const Amount price = spend.price.value_or(spend.total.amount);
+    const bool fits = wanted && (expected.amount_at_most ? price <= *wanted : price == *wanted);
     if (!fits) {
       Error error =
           unexpected("amount", (expected.amount_at_most ? "at most " : "") + *expected.amount,
-                     format_units(spend.total.amount, asset.decimals), "expect_amount");
-      error.figures = {{Figure::Role::need, spend.total}};
+                     format_units(price, asset.decimals), "expect_amount");
+      error.figures = {{Figure::Role::need, {price, asset}}};
       return error;
     }
   }
@@ -234,7 +251,8 @@ Result<> parse_expected_amount(std::string_view text, Expectations& into) {
 Result<> allow(const Spend& spend, const Limits& limits, const Spent& spent) {
   if (auto expected = check_expectations(spend, limits.expected); !expected) return expected;
   if (auto payees = check_payees(spend); !payees) return payees;
-  if (spend.total.amount.is_zero() && spend.fee.amount.is_zero()) return {};
+  if (auto deposit = check_deposit(spend, limits, spent); !deposit) return deposit;
+  if (spend.total.amount.is_zero()) return check_fee(spend, limits);
   if (auto run = check_run(spend, limits, spent); !run) return run;
   if (auto day = check_day(spend, limits, spent); !day) return day;
   return check_fee(spend, limits);
@@ -248,6 +266,19 @@ std::optional<Budget> run_budget(const Asset& asset, const Limits& limits, const
   const auto left = used ? allowed.minus(*used) : std::nullopt;
   return Budget{from_common_units(allowed, asset.decimals),
                 from_common_units(left.value_or(Amount()), asset.decimals)};
+}
+
+Amount fee_limit(const Asset& asset, const Limits& limits) {
+  if (!speaks_of(limits.max_fee, asset)) return {};
+  return from_common_units(value_of(limits.max_fee, asset), asset.decimals);
+}
+
+Amount deposit_limit(const Asset& asset, const Limits& limits, const Spent& spent) {
+  if (const Limit* limit = limit_on(asset, limits.max_deposit)) {
+    return from_common_units(value_of(*limit, asset), asset.decimals);
+  }
+  const auto run = run_budget(asset, limits, spent);
+  return run ? run->left : Amount();
 }
 
 }  // namespace paycurl

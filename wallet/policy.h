@@ -35,7 +35,8 @@ Result<> parse_expected_amount(std::string_view text, Expectations& into);
 struct Limits {
   std::vector<Limit> max_spend{{"1.00", "usd"}, {"1000", "sat"}};  ///< in one invocation
   std::vector<Limit> per_day{{"10.00", "usd"}};                    ///< per payer, real money only
-  Limit max_fee{"0.02", "usd"};                                    ///< network fee of one payment
+  std::vector<Limit> max_deposit;  ///< in an escrow; where none speaks, what max_spend leaves
+  Limit max_fee{"0.02", "usd"};    ///< network fee of one payment
   Expectations expected;
 };
 
@@ -46,8 +47,8 @@ struct Spent {
 };
 
 /// Whether this may be signed. Kind::declined otherwise, with a reason that scripts can read:
-/// max_spend, per_day, max_fee, recipient, expect_amount, expect_recipient, expect_currency; the
-/// figures need and limit are set where they are numbers.
+/// max_spend, max_deposit, per_day, max_fee, recipient, expect_amount, expect_recipient,
+/// expect_currency; the figures need and limit are set where they are numbers.
 Result<> allow(const Spend& spend, const Limits& limits, const Spent& spent);
 
 /// The limit on `asset` in this invocation and what is left of it; nullopt when no limit speaks of
@@ -57,5 +58,11 @@ struct Budget {
   Amount left;
 };
 std::optional<Budget> run_budget(const Asset& asset, const Limits& limits, const Spent& spent);
+
+/// The most that the network may take for one payment, in `asset`; zero when no limit speaks of it.
+Amount fee_limit(const Asset& asset, const Limits& limits);
+
+/// The most of `asset` that may lie in an escrow.
+Amount deposit_limit(const Asset& asset, const Limits& limits, const Spent& spent);
 
 }  // namespace paycurl

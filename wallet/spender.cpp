@@ -15,16 +15,23 @@ Result<> Spender::unlock() {
   return {};
 }
 
-Result<Permit> Spender::allow(const Spend& spend) {
+/// Adds the money to the row; Kind::internal when it is not the attempt that was begun.
+Result<> Spender::describe_in_row(const Spend& spend) {
   if (spend.attempt != row_.id || spend.payer != payer_.address) {
     return Error{Kind::internal, "a payment that was not begun"};
   }
-  row_.paid = spend.total;
-  row_.fee = spend.fee.amount;
+  row_.paid.asset = spend.total.asset;
   row_.recipient = spend.payees.empty() ? "" : spend.payees.front().address;
   row_.payer = payer_.address;
   row_.account = payer_.account;
   row_.valid_until = spend.valid_until;
+  return {};
+}
+
+Result<Permit> Spender::allow(const Spend& spend) {
+  if (auto described = describe_in_row(spend); !described) return described.error();
+  row_.paid = spend.total;
+  row_.fee = spend.fee.amount;
   row_.status = PaymentStatus::not_sent;
   const auto may_spend = [&](const std::vector<Money>& today) {
     return paycurl::allow(spend, limits_, {run_, today});
@@ -54,6 +61,51 @@ Result<Signature> Spender::sign(Permit&& permit, const Digest& digest, std::stri
   row_.status = PaymentStatus::unknown;
   run_.push_back(row_.paid);
   return signature;
+}
+
+Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
+  const Spend& spend = step.spend;
+  if (auto unlocked = unlock(); !unlocked) return unlocked.error();
+  const Row before = row_;
+  if (auto described = describe_in_row(spend); !described) return described.error();
+  const auto paid = row_.paid.amount.plus(spend.total.amount);
+  const auto fee = row_.fee.plus(spend.fee.amount);
+  if (!paid || !fee) return Error{Kind::declined, "more than can be counted", "", "max_spend"};
+  row_.paid.amount = *paid;
+  row_.fee = *fee;
+  row_.session = step.session;
+  row_.reference = step.session;
+  row_.rebuild = step.rebuild;
+  row_.signed_digest = to_hex(step.digests.front());
+  const auto may_spend = [&](const std::vector<Money>& today) {
+    return paycurl::allow(spend, limits_, {run_, today});
+  };
+  auto written = ledger_.sign_step(row_, may_spend, step.alongside);
+  if (!written) {
+    row_ = before;
+    return written.error();
+  }
+  row_.status = PaymentStatus::unknown;
+  run_.push_back(spend.total);
+  std::vector<Signature> signatures;
+  for (const Digest& digest : step.digests) {
+    signatures.push_back(key_->sign(digest));
+  }
+  return signatures;
+}
+
+Result<Signature> Spender::sign_covered(const Digest& digest) {
+  if (auto unlocked = unlock(); !unlocked) return unlocked.error();
+  return key_->sign(digest);
+}
+
+Result<Signature> Spender::sign_fee(const Money& fee, const Digest& digest) {
+  Spend spend;
+  spend.why = Purpose::session;
+  spend.total = {Amount(), fee.asset};
+  spend.fee = fee;
+  if (auto allowed = paycurl::allow(spend, limits_, {run_, {}}); !allowed) return allowed.error();
+  return sign_covered(digest);
 }
 
 Result<Signature> Spender::sign_again(const Row& row, const Digest& digest) {

@@ -11,6 +11,7 @@
 
 #include "src/base/spend.h"
 #include "src/crypto/secp256k1.h"
+#include "wallet/channels.h"
 #include "wallet/ledger.h"
 #include "wallet/policy.h"
 
@@ -38,8 +39,10 @@ class Spender {
  public:
   /// `open_key` is called once, when the key is first needed.
   using KeySource = std::function<Result<PrivateKey>()>;
-  Spender(Ledger& ledger, const Limits& limits, Payer payer, KeySource open_key, Clock clock)
+  Spender(Ledger& ledger, Channels& channels, const Limits& limits, Payer payer, KeySource open_key,
+          Clock clock)
       : ledger_(ledger),
+        channels_(channels),
         limits_(limits),
         payer_(std::move(payer)),
         open_key_(std::move(open_key)),
@@ -66,6 +69,29 @@ class Spender {
   Result<Signature> sign(Permit&& permit, const Digest& digest, std::string_view rebuild,
                          const Reference& reference);
 
+  /// A step of a session: every limit is asked about what `spend` adds, then the row of this
+  /// attempt (made, or raised) and whatever `alongside` writes are durable, and only then the
+  /// digests are signed, each of which can move money on its own.
+  struct Step {
+    Spend spend;
+    std::vector<Digest> digests;
+    std::string session;  ///< the channel's id
+    std::string rebuild;
+    std::function<Result<>()> alongside;
+  };
+  Result<std::vector<Signature>> sign_step(const Step& step);
+  /// Signs what moves no money to anybody: a voucher that an earlier one covers.
+  Result<Signature> sign_covered(const Digest& digest);
+  /// Signs what brings the user's own money back and costs nothing but the network's fee.
+  Result<Signature> sign_fee(const Money& fee, const Digest& digest);
+  /// The most that may lie in an escrow now.
+  Amount deposit_limit(const Asset& asset) const {
+    return paycurl::deposit_limit(asset, limits_, {run_, {}});
+  }
+  /// The most that the network may take for one payment.
+  Amount fee_limit(const Asset& asset) const { return paycurl::fee_limit(asset, limits_); }
+  Channels& channels() { return channels_; }
+
   /// The signature of a row that was signed before: the same bytes, no new money. Kind::internal
   /// when `digest` is not the one that the row has.
   Result<Signature> sign_again(const Row& row, const Digest& digest);
@@ -76,7 +102,10 @@ class Spender {
   const std::vector<Money>& signed_in_this_run() const { return run_; }
 
  private:
+  Result<> describe_in_row(const Spend& spend);
+
   Ledger& ledger_;
+  Channels& channels_;
   const Limits& limits_;
   Payer payer_;
   KeySource open_key_;

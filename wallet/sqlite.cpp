@@ -13,7 +13,7 @@ namespace paycurl {
 namespace {
 
 // Step n brings a database of version n to n + 1. Released steps never change.
-constexpr std::array<const char*, 1> kMigrations{R"sql(
+constexpr std::array<const char*, 2> kMigrations{R"sql(
   CREATE TABLE payments (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
@@ -65,6 +65,48 @@ constexpr std::array<const char*, 1> kMigrations{R"sql(
     source TEXT NOT NULL,
     is_default INTEGER NOT NULL,
     created INTEGER NOT NULL
+  );
+)sql",
+                                                 R"sql(
+  CREATE TABLE channels (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    scope TEXT NOT NULL,
+    status TEXT NOT NULL,
+    method TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    url TEXT NOT NULL,
+    payer TEXT NOT NULL,
+    payee TEXT NOT NULL,
+    account TEXT NOT NULL,
+    escrow TEXT NOT NULL,
+    descriptor TEXT NOT NULL,
+    opening TEXT NOT NULL,
+    opening_until INTEGER NOT NULL,
+    symbol TEXT NOT NULL,
+    decimals INTEGER NOT NULL,
+    token TEXT NOT NULL,
+    network TEXT NOT NULL,
+    is_dollar INTEGER NOT NULL,
+    is_test INTEGER NOT NULL,
+    deposit TEXT NOT NULL,
+    signed TEXT NOT NULL,
+    accepted TEXT NOT NULL,
+    spent TEXT NOT NULL,
+    units INTEGER NOT NULL,
+    opened INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    withdrawable INTEGER,
+    source TEXT NOT NULL
+  );
+  CREATE INDEX channels_by_scope ON channels (scope, seq);
+  CREATE INDEX channels_in_use ON channels (seq) WHERE status IN ('opening', 'open', 'closing');
+  CREATE TABLE offers (
+    endpoint TEXT PRIMARY KEY,
+    protocol TEXT NOT NULL,
+    challenge TEXT NOT NULL,
+    expires INTEGER NOT NULL,
+    clock_offset INTEGER NOT NULL
   );
 )sql"};
 
@@ -269,6 +311,13 @@ Result<> Database::run(std::string_view sql) {
     return failure("writing");
   }
   return {};
+}
+
+Result<> Database::lightly(const std::function<Result<>()>& work) {
+  if (auto set = run("PRAGMA synchronous=NORMAL"); !set) return set;
+  auto done = work();
+  auto back = run("PRAGMA synchronous=FULL");
+  return done ? back : done;
 }
 
 std::int64_t Database::last_row() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,6 +53,8 @@ class Database {
 
   Result<Statement> prepare(std::string_view sql);
   Result<> run(std::string_view sql);
+  /// Commits inside `work` survive the process, but not always the machine. Not in a transaction.
+  Result<> lightly(const std::function<Result<>()>& work);
   std::int64_t last_row() const;
 
   /// A transaction that holds the write lock from its start; undone unless committed.

@@ -51,6 +51,11 @@ Result<HeaderLine> parse_header_line(std::string_view line) {
   return read;
 }
 
+bool Head::is_event_stream() const {
+  const std::string* type = headers.find("content-type");
+  return type != nullptr && lower(*type).starts_with("text/event-stream");
+}
+
 bool Head::is_redirect() const {
   const bool moves =
       status == 301 || status == 302 || status == 303 || status == 307 || status == 308;

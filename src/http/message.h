@@ -93,7 +93,8 @@ struct Head {
   std::string peer_ip;  ///< of the connection: the server's or a proxy's
   int peer_port = 0;
 
-  bool is_redirect() const;  ///< 301, 302, 303, 307, 308 with a Location
+  bool is_event_stream() const;  ///< Content-Type is text/event-stream
+  bool is_redirect() const;      ///< 301, 302, 303, 307, 308 with a Location
 };
 
 /// A whole answer, its body cut where the receiver wanted.

@@ -15,9 +15,7 @@ std::string until(Millis time) {
 /// delivery. Streams of events do not.
 bool may_be_short(const http::Head& head) {
   const std::string* length = head.headers.find("content-length");
-  const std::string* type = head.headers.find("content-type");
-  const bool is_stream = type != nullptr && lower(*type).starts_with("text/event-stream");
-  return !is_stream && (length == nullptr || length->size() <= 5);
+  return !head.is_event_stream() && (length == nullptr || length->size() <= 5);
 }
 
 }  // namespace
@@ -39,12 +37,14 @@ Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url&
     return type != nullptr && lower(*type).starts_with("application/problem+json");
   }();
   if (head.status == 402 && !outcome_.receipt) return Fate::collect;
+  if (session_ && head.status == 410 && !outcome_.receipt) return Fate::collect;
   if (head.status >= 500 && is_problem && !outcome_.receipt) return Fate::collect;
-  if (head.status < 300 || outcome_.receipt) {
+  if (session_) take_session_answer(head);
+  if (head.status < 300 || outcome_.receipt || session_) {
     row_.status = outcome_.payment = PaymentStatus::settled;
     pieces_until_saved_ = may_be_short(head) ? 2 : 0;
     if (pieces_until_saved_ == 0) save(PaymentStatus::settled, std::nullopt);
-    if (receipt && !*receipt) {
+    if (receipt && !*receipt && !parser_) {
       parts_.audience.note("the server sent no receipt");
     }
   }
@@ -103,21 +103,30 @@ bool Flow::Run::send_paid(const http::Request& request, std::optional<Leg>& leg)
   return anything_sent;
 }
 
-void Flow::Run::deliver(const Protocol& protocol, const Credential& credential, Method& method) {
-  outcome_.problem.reset();
-  outcome_.refusal_body.clear();
+/// The request with its credential.
+Result<http::Request> Flow::Run::paid_request(const Protocol& protocol,
+                                              const Credential& credential) const {
   http::Request paid = request_;
   paid.deadlines = options_.paid_deadlines;
-  sent_before_ = sent_before_ || credential.moved;
-  if (auto attached = protocol.attach(credential, paid); !attached) {
-    if (sent_before_) return doubt(attached.error().message, "no_answer");
-    outcome_.error = attached.error();
-    return save(PaymentStatus::not_sent, outcome_.error);
-  }
+  if (auto attached = protocol.attach(credential, paid); !attached) return attached.error();
   paid.headers.replace("Idempotency-Key", row_.idempotency_key);
   if (paid.url.scheme == "http" && !options_.preference.allow_http) {
     paid.peers = http::PeerRule::direct_loopback;
   }
+  return paid;
+}
+
+void Flow::Run::deliver(const Protocol& protocol, const Credential& credential, Method& method) {
+  outcome_.problem.reset();
+  outcome_.refusal_body.clear();
+  sent_before_ = sent_before_ || credential.moved;
+  auto request = paid_request(protocol, credential);
+  if (!request) {
+    if (sent_before_) return doubt(request.error().message, "no_answer");
+    outcome_.error = request.error();
+    return save(PaymentStatus::not_sent, outcome_.error);
+  }
+  http::Request paid = std::move(*request);
   parts_.audience.paying(row_);
   for (int hops = 0;; ++hops) {
     std::optional<Leg> leg;
@@ -176,15 +185,23 @@ void Flow::Run::after_delivery(Leg& leg, Method& method) {
     outcome_.error.reset();
     row_.error_code.reset();
   }
-  if (!result && result.error().kind != Kind::transport && !sink_failure_) {  // a signal
+  const bool signalled = !result && (result.error().kind == Kind::interrupted ||
+                                     result.error().kind == Kind::terminated);
+  if (signalled && !sink_failure_) {
     outcome_.error = result.error();
     outcome_.error->message = "stopped by a signal after the payment was made";
     outcome_.error->hint = "the payment is in: paycurl payments show " + row_.id;
     return save(PaymentStatus::settled, outcome_.error);
   }
   if (!result && !sink_failure_) {
-    return settled_without("paid, but the answer did not arrive whole: " + result.error().message,
-                           result.error().transport == 23 ? "unwritable" : "truncated");
+    const Error why = result.error();
+    settled_without("paid, but the answer did not arrive whole: " + why.message,
+                    why.transport == 23  ? "unwritable"
+                    : why.reason.empty() ? "truncated"
+                                         : why.reason);
+    if (!why.hint.empty() && why.kind != Kind::transport) outcome_.error->hint = why.hint;
+    outcome_.error->figures = why.figures;
+    return;
   }
   if (sink_failure_) {
     settled_without("paid, but the answer could not be written: " + sink_failure_->message,
@@ -300,6 +317,10 @@ void Flow::Run::look_up_doubt(Method& method, const std::string& why_not) {
   const Settlement found = method.settle(row_, parts_.client);
   const std::string why = found.why ? found.why->message : why_not;
   const std::string reason = why.empty() ? "" : " (" + why + ")";
+  if (row_.intent == "session" && found.state == Settlement::State::settled) {
+    return settled_without("an earlier run signed a voucher for this, and its answer was lost",
+                           "answer_lost");
+  }
   switch (found.state) {
     case Settlement::State::settled:
       row_.reference = found.reference;
@@ -361,6 +382,9 @@ Outcome Flow::Run::resume(Row row) {
     outcome_.payment = PaymentStatus::unknown;
     return fail({Kind::outcome_unknown, "another process is at payment " + row.id,
                  "see how it ended: paycurl payments show " + row.id, "in_flight"});
+  }
+  if (mine->intent == "session" && can_resend_) {
+    if (auto offer = offer_of(*mine, *method)) return pay_by_session(*offer, std::move(mine));
   }
   if (!finish_doubt(std::move(*mine), *protocol_, *method) && !outcome_.error) {
     outcome_.error =

@@ -43,6 +43,7 @@ Outcome Flow::resume(Row row) {
 
 Outcome Flow::Run::run(http::Request request) {
   request_ = std::move(request);
+  if (take_known_offer()) return purchase(&outcome_.offers.front());
   const auto answer = ask();
   if (!answer) return std::move(outcome_);
   return pay(*answer);
@@ -113,6 +114,10 @@ Result<> Flow::Run::refuse_free(const http::Head& head) const {
 }
 
 Result<> Flow::Run::deliver_bytes(std::string_view bytes, bool paid) {
+  return paid && parser_ ? feed_stream(bytes) : pass_on(bytes, paid);
+}
+
+Result<> Flow::Run::pass_on(std::string_view bytes, bool paid) {
   outcome_.body_size += static_cast<std::int64_t>(bytes.size());
   if (spool_ && paid) spool_->write(bytes);
   if (pieces_until_saved_ > 0 && --pieces_until_saved_ == 0) {
@@ -160,9 +165,9 @@ std::vector<Offer> Flow::Run::read_offers(const http::Answer& answer) {
     const auto digest = body_digest(request_);
     if (digest) terms.body = *digest;
   }
-  terms.channel.plain_http = answer.url.scheme == "http";
-  terms.channel.unverified_tls = !terms.channel.plain_http && options_.unverified_tls;
-  terms.channel.loopback = answer.url.is_loopback() && answer.head.peer_port == answer.url.port &&
+  terms.arrival.plain_http = answer.url.scheme == "http";
+  terms.arrival.unverified_tls = !terms.arrival.plain_http && options_.unverified_tls;
+  terms.arrival.loopback = answer.url.is_loopback() && answer.head.peer_port == answer.url.port &&
                            http::is_loopback_address(answer.head.peer_ip);
   return examine(std::move(challenges), parts_.methods, terms);
 }
@@ -242,8 +247,14 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
   auto doubts = spender_->ledger().in_doubt(*identity);
   if (!doubts) return fail(doubts.error());
   if (auto ready = parts_.audience.prepare(); !ready) return fail(ready.error());
+  const bool by_session = chosen->challenge->intent == "session";
+  std::optional<Row> earlier;  // that a session can go on with
   for (const Row& row : *doubts) {
     auto mine = take_up(row);
+    if (mine && by_session && mine->intent == "session") {
+      earlier = std::move(mine);
+      break;
+    }
     if (mine && finish_doubt(std::move(*mine), *protocol_, *chosen->method)) {
       return std::move(outcome_);
     }
@@ -258,21 +269,27 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
   if (!approved) return fail(approved.error());
   if (auto fresh = ask_again_if_expired(chosen); !fresh) return fail(fresh.error());
   outcome_.chosen = chosen->number;
-  return sign_and_deliver(*chosen);
+  return by_session ? pay_by_session(*chosen, std::move(earlier)) : sign_and_deliver(*chosen);
 }
 
-Outcome Flow::Run::sign_and_deliver(const Offer& offer) {
-  auto row = new_row(offer, spender_->payer());
-  if (!row) return fail(row.error());
+/// The row of this payment, its spool and the spender are ready to be used.
+Result<> Flow::Run::begin_row(const Offer& offer, std::optional<Row> earlier) {
+  auto row = earlier ? Result<Row>(std::move(*earlier)) : new_row(offer, spender_->payer());
+  if (!row) return row.error();
   if (options_.spool) {
     auto spool = Spool::create(parts_.state_folder, row->id);
-    if (!spool) return fail(spool.error());
+    if (!spool) return spool.error();
     spool_.emplace(std::move(*spool));
   }
   outcome_.problem.reset();
   outcome_.refusal_body.clear();
-  const auto start = steady_clock::now();
   spender_->begin(std::move(*row));
+  return {};
+}
+
+Outcome Flow::Run::sign_and_deliver(const Offer& offer) {
+  if (auto begun = begin_row(offer, std::nullopt); !begun) return fail(begun.error());
+  const auto start = steady_clock::now();
   const auto credential = offer.method->pay(*offer.challenge, *offer.quote, *spender_);
   outcome_.sign_millis = millis_since(start);
   row_ = spender_->row();

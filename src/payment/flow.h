@@ -44,6 +44,8 @@ class Audience {
   /// The row is signed, the credential leaves now.
   virtual void paying(const Row& row) = 0;
   virtual void receipt(const Receipt& receipt) = 0;
+  /// An event of a paid stream that is about its payment.
+  virtual void payment_event(std::string_view name, const Json& data) = 0;
   /// A sentence that the user should see although nothing failed.
   virtual void note(const std::string& sentence) = 0;
 };
@@ -58,7 +60,10 @@ struct FlowOptions {
   bool fail = false;            ///< -f, --fail-with-body
   bool unverified_tls = false;  ///< -k
   bool spool = true;
-  bool must_charge = false;  ///< an answer without an offer is an error (--expect-...)
+  bool spool_streams = false;  ///< --spool: streams of events as well
+  SessionChoice session;
+  bool show_payment_events = false;  ///< --sse: events of the payment are part of the body
+  bool must_charge = false;          ///< an answer without an offer is an error (--expect-...)
   http::Deadlines paid_deadlines;
 };
 
@@ -75,7 +80,8 @@ struct Outcome {
   std::string refusal_body;  ///< of a 402 that was not paid, or of a refusal: its first 64 KiB
   std::optional<Row> row;    ///< the payment, once it was begun
   std::optional<Receipt> receipt;
-  bool delivered = false;  ///< a body was handed over whole
+  std::optional<Channel> channel;  ///< that a session paid with
+  bool delivered = false;          ///< a body was handed over whole
   int redirects = 0;
   std::string redirect_url;  ///< where an answer that was not followed points
   std::int64_t body_size = 0;
@@ -90,6 +96,8 @@ struct FlowParts {
   std::vector<Method*> methods;
   const Limits& limits;
   std::vector<Money> signed_before;  ///< what earlier requests of this invocation signed away
+  /// The channels and offers of earlier runs; nullptr when there are none. Cheap.
+  std::function<Channels*()> known;
   /// Opens journal, account and key; called when something is about to be paid.
   std::function<Result<Spender*>()> spender;
   /// Asks the user; Kind::declined when they say no.

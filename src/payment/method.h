@@ -14,6 +14,7 @@
 #include "src/http/client.h"
 #include "src/payment/challenge.h"
 #include "src/payment/credential.h"
+#include "src/payment/escrow.h"
 #include "src/payment/quote.h"
 #include "src/payment/session.h"
 #include "wallet/spender.h"
@@ -44,7 +45,7 @@ class Method {
   virtual ~Method() = default;
 
   virtual std::string_view name() const = 0;                  ///< "tempo"
-  virtual std::vector<std::string_view> intents() const = 0;  ///< "charge"
+  virtual std::vector<std::string_view> intents() const = 0;  ///< "charge", "session"
 
   /// Why this method cannot pay `challenge`, or nothing when it can. Offline and
   /// cheap: every method is asked about every challenge before one is chosen.
@@ -78,9 +79,14 @@ class Method {
   virtual Result<std::vector<std::string>> fund(const std::string& address,
                                                 http::Client& client) = 0;
 
-  /// Opens or resumes the session that `challenge` asks for; intent "session" only.
-  virtual Result<std::unique_ptr<Session>> session(const Challenge& challenge, Spender& spender,
-                                                   http::Client& client) = 0;
+  /// The session that pays `challenge`; intent "session" only. Nothing is signed or sent yet.
+  virtual Result<std::unique_ptr<Session>> session(const Challenge& /*challenge*/,
+                                                   const SessionChoice& /*choice*/,
+                                                   Spender& /*spender*/) {
+    return Error{Kind::unsupported, "this method has no sessions", "", "unknown_intent"};
+  }
+  /// What it can do with channels outside of a request; nullptr when it has none.
+  virtual Escrow* escrow() { return nullptr; }
 
   /// A link to `reference` for people; empty when there is none.
   virtual std::string explorer(const Row& row) const = 0;

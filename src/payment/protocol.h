@@ -26,6 +26,8 @@ class Protocol {
   virtual Result<Challenge> restore(const Json& echo) const = 0;
   /// Puts the credential into a request. The request must be for the origin of the challenge.
   virtual Result<> attach(const Credential& credential, http::Request& request) const = 0;
+  /// A receipt as an event of a stream or a frame carries it.
+  virtual Result<Receipt> read_receipt(Json json) const = 0;
   /// The receipt of an answer; nothing when there is none, an error when it is not one.
   virtual Result<std::optional<Receipt>> receipt(const http::Head& head) const = 0;
 };

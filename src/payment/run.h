@@ -1,9 +1,10 @@
-// Inside of the flow: what flow.cpp (asking, choosing, signing) and delivery.cpp (behind the
-// signature) share. Nobody else includes this.
+// Inside of the flow: what flow.cpp (asking, choosing, signing), delivery.cpp (behind the
+// signature) and session_run.cpp (channels, streams) share. Nobody else includes this.
 #pragma once
 
 #include <algorithm>
 
+#include "src/http/sse.h"
 #include "src/payment/flow.h"
 
 namespace paycurl {
@@ -11,7 +12,10 @@ namespace paycurl {
 /// One use of a Flow: its state while it asks, pays and delivers.
 class Flow::Run {
  public:
-  Run(FlowParts& parts, const FlowOptions& options) : parts_(parts), options_(options) {}
+  Run(FlowParts& parts, const FlowOptions& options);
+  ~Run();
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
 
   Outcome run(http::Request request);
   Outcome resume(Row row);
@@ -62,7 +66,7 @@ class Flow::Run {
     }
 
     void send(http::Request request) {
-      id_ = run_.parts_.client.start(std::move(request), *this);
+      id_ = run_.leg_ = run_.parts_.client.start(std::move(request), *this);
       run_.parts_.client.run();
       const http::Stats before = std::exchange(run_.outcome_.stats, stats_);
       run_.outcome_.stats.connections += before.connections;
@@ -81,6 +85,7 @@ class Flow::Run {
     const std::optional<http::Head>& head() const { return head_; }
     const Result<>& result() const { return result_; }
     const http::Stats& stats() const { return stats_; }
+    const http::Url& url() const { return url_; }
     std::string& collected() { return collected_; }
 
    private:
@@ -110,16 +115,20 @@ class Flow::Run {
   Fate fate_of_paid(const http::Head& head, const http::Url& url);
   Result<> refuse_free(const http::Head& head) const;
   Result<> deliver_bytes(std::string_view bytes, bool paid);
+  Result<> pass_on(std::string_view bytes, bool paid);
 
   std::vector<Offer> read_offers(const http::Answer& answer);
   Millis clock_offset(const http::Head& head);
   Outcome pay(const http::Answer& answer);
   Outcome purchase(const Offer* chosen);
+  bool take_known_offer();
+  Result<> begin_row(const Offer& offer, std::optional<Row> earlier);
   Outcome sign_and_deliver(const Offer& offer);
   Result<> ask_again_if_expired(const Offer*& chosen);
   Result<Row> new_row(const Offer& offer, const Payer& payer) const;
 
   void deliver(const Protocol& protocol, const Credential& credential, Method& method);
+  Result<http::Request> paid_request(const Protocol& protocol, const Credential& credential) const;
   bool send_paid(const http::Request& request, std::optional<Leg>& leg);
   void after_answer(Leg& leg, Method& method);
   void after_delivery(Leg& leg, Method& method);
@@ -135,6 +144,26 @@ class Flow::Run {
   bool finish_doubt(Row row, const Protocol& protocol, Method& method);
   void settle_by_rail(Method& method);
 
+  // Sessions: session_run.cpp
+  class Aside;
+  std::optional<Offer> offer_of(const Row& row, Method& method) const;
+  Outcome pay_by_session(const Offer& offer, std::optional<Row> earlier);
+  void converse(Session::Step step, Method& method);
+  Result<http::Request> request_alone(const Credential& credential) const;
+  Session::Reply send_alone(const Credential& credential);
+  Session::Reply reply_of(const http::Answer& answer) const;
+  void take_session_answer(const http::Head& head);
+  void note_row();
+  void session_refused(const Error& error, Method& method);
+  void after_session_delivery(Leg& leg, Method& method);
+  void remember_offer(const Challenge& challenge);
+  Result<> feed_stream(std::string_view bytes);
+  Result<> take_event(const http::ServerEvent& event);
+  Result<> answer_event(std::string_view name, const Json& data);
+  void send_aside(Session::Step step);
+  void aside_done(const Result<>& result, const http::Answer& answer);
+  void stop_stream(Error why);
+
   FlowParts& parts_;
   const FlowOptions& options_;
   http::Request request_;
@@ -148,6 +177,16 @@ class Flow::Run {
   bool sent_before_ = false;    // the credential left already, and its answer was lost
   bool can_resend_ = true;      // the request of a row in doubt is whole
   std::optional<Error> sink_failure_;
+
+  int leg_ = 0;  // the exchange that carries the answer
+  std::unique_ptr<Session> session_;
+  std::optional<Challenge> offered_;         // what the session pays
+  std::optional<http::EventParser> parser_;  // of the stream that it pays
+  std::string passed_on_;                    // of the stream, since the last write
+  std::unique_ptr<Aside> aside_;             // a step beside the stream
+  std::optional<Session::Step> aside_step_;  // what it carries
+  bool aside_repeated_ = false;
+  std::optional<Json> waiting_event_;  // came while a step was on its way
 };
 
 }  // namespace paycurl

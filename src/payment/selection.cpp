@@ -22,18 +22,21 @@ std::optional<Refusal> excluded(const Offer& offer, const Preference& preference
   if (!preference.intent.empty() && preference.intent != challenge.intent) {
     return Refusal{"excluded", "--intent leaves out " + quoted(challenge.intent)};
   }
+  if (!preference.sessions && challenge.intent == "session") {
+    return Refusal{"excluded", "--no-session leaves out sessions"};
+  }
   if (preference.number && *preference.number != offer.number) {
     return Refusal{"excluded", "--challenge names another offer"};
   }
   return std::nullopt;
 }
 
-std::optional<Refusal> insecure(const Channel& channel, const Preference& preference) {
-  if (preference.allow_http || (!channel.plain_http && !channel.unverified_tls)) {
+std::optional<Refusal> insecure(const Arrival& arrival, const Preference& preference) {
+  if (preference.allow_http || (!arrival.plain_http && !arrival.unverified_tls)) {
     return std::nullopt;
   }
-  if (channel.plain_http && channel.loopback) return std::nullopt;
-  return Refusal{"insecure", channel.plain_http
+  if (arrival.plain_http && arrival.loopback) return std::nullopt;
+  return Refusal{"insecure", arrival.plain_http
                                  ? "it came over plain http, where anyone on the way can change it"
                                  : "it came over TLS that -k left unverified"};
 }
@@ -70,7 +73,7 @@ std::optional<Refusal> unfit(const Challenge& challenge, const Terms& terms) {
   if (challenge.digest && (!terms.body || !is_digest_of(*challenge.digest, *terms.body))) {
     return Refusal{"malformed", "its digest is not that of the request body"};
   }
-  return insecure(terms.channel, terms.preference);
+  return insecure(terms.arrival, terms.preference);
 }
 
 bool is_currency(const Asset& asset, const std::string& wanted) {

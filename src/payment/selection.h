@@ -17,6 +17,7 @@ struct Preference {
   std::string currency;               ///< a token's address or symbol
   std::optional<std::size_t> number;  ///< of this answer's offers, from 1
   bool allow_http = false;
+  bool sessions = true;
 };
 
 /// One offer of an answer, examined.
@@ -32,7 +33,7 @@ struct Offer {
 };
 
 /// How the answer with the challenges reached us.
-struct Channel {
+struct Arrival {
   bool plain_http = false;      ///< no TLS
   bool unverified_tls = false;  ///< -k
   bool loopback = false;        ///< straight from this machine, not through a proxy
@@ -43,7 +44,7 @@ struct Terms {
   const Preference& preference;
   const Limits& limits;
   Spent spent;
-  Channel channel;
+  Arrival arrival;
   std::optional<Digest> body;  ///< SHA-256 of our request body, when an offer is bound to one
   Millis now = 0;
 };

@@ -1,32 +1,63 @@
-// An open payment channel or prepaid balance, as a conversation around requests.
+// Paying with an open payment channel or a prepaid balance: a conversation around requests.
+//
+// Only one process at a time signs on a channel: from `pay` or `event` until `answered` has taken
+// the answer of the last step, the session holds the channel's lock.
 #pragma once
 
+#include <chrono>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "src/base/result.h"
-#include "src/http/message.h"
 #include "src/payment/credential.h"
 #include "src/payment/problem.h"
 #include "src/payment/receipt.h"
+#include "wallet/channels.h"
 
 namespace paycurl {
+
+/// What the user wants of sessions.
+struct SessionChoice {
+  bool fresh = false;   ///< open a new channel although there is one
+  std::string id;       ///< use this channel, a unique prefix of its id
+  std::string deposit;  ///< in whole tokens, for a new channel; empty: what the offer suggests
+  std::chrono::milliseconds patience{30'000};  ///< with another process that is at the channel
+};
 
 class Session {
  public:
   virtual ~Session() = default;
-  /// A credential ahead of the 402, when the session has one for this request.
-  virtual Result<std::optional<Credential>> before(const http::Request& request) = 0;
-  /// A payment event inside a stream (need-voucher, need-topup); the answer to it, when there is
-  /// one.
-  virtual Result<std::optional<Credential>> event(std::string_view name, std::string_view json) = 0;
-  /// The server refused a credential (402, 410); what may be sent instead.
-  virtual Result<std::optional<Credential>> refused(const Problem& problem,
-                                                    const Challenge& challenge) = 0;
-  /// A receipt, and how many units arrived since the last one.
-  virtual Result<> received(const Receipt& receipt, std::size_t units) = 0;
-  /// Settles and ends the session; `force` does it without the server's help.
-  virtual Result<Receipt> close(bool force) = 0;
+
+  /// Something to send. It is signed and written down.
+  struct Step {
+    Credential credential;
+    bool alone = false;  ///< by itself, as a POST without a body, and not with the request
+  };
+  /// The answer to a step.
+  struct Reply {
+    int status = 0;  ///< 0: no answer came
+    std::optional<Receipt> receipt;
+    std::optional<Problem> problem;
+    std::vector<Challenge> challenges;  ///< those of this method and intent
+  };
+
+  /// What pays for the request: a voucher, or what opens or fills the channel first. `again`: an
+  /// earlier run paid for the same request and its answer was lost, so nothing new is signed.
+  virtual Result<Step> pay(bool again) = 0;
+  /// Takes the answer of the last step: numbers are saved, the lock is let go. What is to be sent
+  /// because of it comes back: the voucher behind a top-up, or another step when this one was
+  /// refused for a reason that has a remedy. An error is final.
+  virtual Result<std::optional<Step>> answered(const Reply& reply) = 0;
+  /// A payment event of a stream (need-voucher, receipt); what is to be sent because of it.
+  virtual Result<std::optional<Step>> event(std::string_view name, const Json& data) = 0;
+  /// That much of the stream has come for the user: events and bytes of their data.
+  virtual void delivered(std::size_t events, std::size_t bytes) = 0;
+  /// Checks the receipt of a stream and saves its numbers.
+  virtual Result<> received(const Receipt& receipt) = 0;
+  /// The channel as it is now; nullopt before `pay`.
+  virtual const std::optional<Channel>& channel() const = 0;
 };
 
 }  // namespace paycurl

@@ -164,20 +164,26 @@ class Mpp : public Protocol {
     if (field == nullptr) return std::optional<Receipt>();
     auto json = decode(*field, kMaxRequest);
     if (!json) return Error{json.error()}.within("the receipt");
+    auto receipt = read_receipt(std::move(*json));
+    if (!receipt) return receipt.error();
+    return std::optional(std::move(*receipt));
+  }
+
+  Result<Receipt> read_receipt(Json json) const override {
     Receipt receipt;
     for (const auto& [name, into] :
          {std::pair{"method", &receipt.method}, std::pair{"reference", &receipt.reference},
           std::pair{"timestamp", &receipt.timestamp}}) {
-      auto value = json->string_at(name);
+      auto value = json.string_at(name);
       if (!value) return std::move(value).error().within("the receipt");
       *into = std::move(*value);
     }
-    const auto status = json->string_at("status");
+    const auto status = json.string_at("status");
     if (!status || *status != "success" || !parse_rfc3339(receipt.timestamp)) {
       return Error{Kind::protocol, "the receipt has no status \"success\" or no timestamp"};
     }
-    receipt.json = std::move(*json);
-    return std::optional(std::move(receipt));
+    receipt.json = std::move(json);
+    return receipt;
   }
 };
 

@@ -1,5 +1,6 @@
 #include "src/methods/tempo/node.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "src/evm/abi.h"
@@ -10,6 +11,21 @@ namespace {
 constexpr std::uint32_t kBalanceOf = 0x70a08231;
 constexpr auto kMiningDeadline = std::chrono::seconds(35);  // longer than a payment is valid
 constexpr auto kFaucetDeadline = std::chrono::seconds(30);
+constexpr std::size_t kCallsInBatch = 50;
+constexpr std::uint64_t kLogRange = 100'000;  // blocks in one eth_getLogs; halved when refused
+constexpr std::uint64_t kLeastLogRange = 1'000;
+constexpr std::size_t kMostLogs = 10'000;
+
+evm::RpcCall call_to(const Address& to, const Bytes& data) {
+  const Json question = Json::object({{"to", to.lower_hex()}, {"data", to_0x(data)}});
+  return {"eth_call", Json::Array{question, "latest"}};
+}
+
+Result<std::uint64_t> quantity_at(const Json& block, std::string_view key) {
+  const Json* found = block.find(key);
+  if (found == nullptr) return Error{Kind::backend, "the node's answer is no block"};
+  return evm::read_quantity64(*found);
+}
 
 }  // namespace
 
@@ -69,6 +85,69 @@ Result<std::vector<Money>> Node::balances(const Address& owner, const std::vecto
     const auto read = answer ? evm::read_data(*answer) : Result<Bytes>(answer.error());
     const auto word = read ? evm::word_at(*read, 0) : Result<evm::Word>(read.error());
     if (word) found.push_back({*Amount::from_big_endian(*word), tokens[i]});
+  }
+  return found;
+}
+
+Result<Node::ChannelStates> Node::channel_states(Version version, const Address& escrow,
+                                                 const std::vector<Digest>& ids) {
+  ChannelStates states;
+  for (std::size_t from = 0; from < ids.size() || from == 0; from += kCallsInBatch) {
+    std::vector<evm::RpcCall> calls{{"eth_chainId", Json::array()},
+                                    {"eth_getBlockByNumber", Json::Array{"latest", false}}};
+    const std::size_t end = std::min(from + kCallsInBatch, ids.size());
+    for (std::size_t i = from; i < end; ++i) {
+      calls.push_back(call_to(escrow, state_question(version, ids[i])));
+    }
+    const auto answers = rpc_.ask(calls);
+    if (!answers) return answers.error();
+    if (auto right = is_right((*answers)[0]); !right) return right.error();
+    if (!(*answers)[1]) return (*answers)[1].error();
+    const auto time = quantity_at(*(*answers)[1], "timestamp");
+    if (!time) return time.error();
+    states.time = static_cast<Millis>(*time);
+    for (std::size_t i = 2; i < answers->size(); ++i) {
+      const Result<Json>& answer = (*answers)[i];
+      const auto data = answer ? evm::read_data(*answer) : Result<Bytes>(answer.error());
+      const auto state = data ? read_state(version, *data) : Result<ChannelState>(data.error());
+      if (!state) return state.error();
+      states.channels.push_back(*state);
+    }
+  }
+  return states;
+}
+
+Result<std::vector<OpenedLog>> Node::opened_channels(Version version, const Address& escrow,
+                                                     const Address& payer) {
+  if (auto right = check(); !right) return right.error();
+  const auto newest = rpc_.ask("eth_blockNumber", Json::array());
+  const auto head = newest ? evm::read_quantity64(*newest) : Result<std::uint64_t>(newest.error());
+  if (!head) return head.error();
+  std::vector<OpenedLog> found;
+  std::uint64_t range = kLogRange;
+  for (std::uint64_t end = *head + 1; end > 0;) {
+    const std::uint64_t begin = end > range ? end - range : 0;
+    const Json filter = Json::object(
+        {{"address", escrow.lower_hex()},
+         {"fromBlock", evm::quantity(begin)},
+         {"toBlock", evm::quantity(end - 1)},
+         {"topics", Json::Array{opened_topic(version), nullptr, to_0x(evm::word(payer))}}});
+    const auto logs = rpc_.ask("eth_getLogs", Json::Array{filter});
+    if (!logs && range > kLeastLogRange) {  // nodes search different numbers of blocks at once
+      range /= 10;
+      continue;
+    }
+    if (!logs) return logs.error();
+    if (logs->items() == nullptr)
+      return Error{Kind::backend, "the node's answer is no list of logs"};
+    for (auto log = logs->items()->rbegin(); log != logs->items()->rend(); ++log) {
+      auto opened = read_opened(*log, version, chain_);
+      if (!opened) return opened.error();
+      if (opened->descriptor.payer != payer || opened->descriptor.escrow != escrow) continue;
+      if (found.size() == kMostLogs) return found;
+      found.push_back(std::move(*opened));
+    }
+    end = begin;
   }
   return found;
 }

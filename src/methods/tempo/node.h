@@ -7,6 +7,7 @@
 #include "src/base/money.h"
 #include "src/crypto/secp256k1.h"
 #include "src/evm/rpc.h"
+#include "src/methods/tempo/channel.h"
 
 namespace paycurl::tempo {
 
@@ -25,6 +26,18 @@ class Node {
 
   /// What `owner` has of each of `tokens`; those that do not answer are left out.
   Result<std::vector<Money>> balances(const Address& owner, const std::vector<Asset>& tokens);
+
+  /// What an escrow says of its channels, and the time of the newest block (Unix seconds).
+  struct ChannelStates {
+    Millis time = 0;
+    std::vector<ChannelState> channels;
+  };
+  Result<ChannelStates> channel_states(Version version, const Address& escrow,
+                                       const std::vector<Digest>& ids);
+
+  /// The channels that `payer` ever opened in `escrow`, by their logs, newest first.
+  Result<std::vector<OpenedLog>> opened_channels(Version version, const Address& escrow,
+                                                 const Address& payer);
 
   /// Asks a test network's faucet (tempo_fundAddress): the hashes of its transactions.
   Result<std::vector<std::string>> fund(const std::string& address);

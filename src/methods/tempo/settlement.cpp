@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint32_t kBalanceOf = 0x70a08231;
 constexpr std::string_view kTransferWithMemoTopic =
     "0x57bc7354aa85aed339e000bccffabbc529466af35f0772c8f8ee1145927de7f0";
-constexpr std::uint64_t kMargin =
+constexpr std::int64_t kMargin =
     5;  // seconds behind validBefore until nobody can be wrong any more
 
 // The chain takes a transaction at most 30 s before its validBefore. Where that is by the chain's
@@ -174,7 +174,11 @@ Settlement open_because(Error why) {
 }  // namespace
 
 std::string Rebuild::to_text() const {
-  return Json::object({{"type", type}, {"preimage", to_0x(preimage)}, {"memo", memo}}).dump();
+  return Json::object({{"type", type},
+                       {"preimage", to_0x(preimage)},
+                       {"memo", memo},
+                       {"deposit", deposit.decimal()}})
+      .dump();
 }
 
 Result<Rebuild> Rebuild::parse(const Row& row) {
@@ -186,7 +190,9 @@ Result<Rebuild> Rebuild::parse(const Row& row) {
   const auto memo = json->string_at("memo");
   const auto bytes = preimage ? from_hex(*preimage) : Result<Bytes>(bad);
   if (!type || !memo || !bytes) return bad;
-  return Rebuild{*type, *bytes, *memo};
+  const auto deposit = json->optional_string_at("deposit");
+  const auto amount = Amount::parse(deposit && *deposit ? **deposit : "0");
+  return Rebuild{*type, *bytes, *memo, amount.value_or(Amount())};
 }
 
 Settlement look_up(const Row& row, evm::Rpc& rpc, Millis now) {
@@ -214,7 +220,8 @@ Settlement look_up(const Row& row, evm::Rpc& rpc, Millis now) {
     return {Settlement::State::never, (*mined)->hash, std::move(reverted)};
   }
   Settlement result;
-  if (findings->head.time > unsigned_part->valid_before + kMargin && now >= row.valid_until) {
+  if (findings->head.time > unsigned_part->valid_before + static_cast<std::uint64_t>(kMargin) &&
+      now >= row.valid_until) {
     result.state = Settlement::State::never;
   }
   const auto& fee_token = unsigned_part->fee_token;
@@ -223,6 +230,33 @@ Settlement look_up(const Row& row, evm::Rpc& rpc, Millis now) {
   result.why = too_poor(row, findings->balance, !pays_fee_in_it);
   if (!result.why && findings->head.base_fee > unsigned_part->max_fee) {
     result.why = Error{Kind::backend, "the network's fee is higher than what was signed for"};
+  }
+  return result;
+}
+
+Settlement look_up_session(const Row& row, Node& node, Millis now) {
+  const auto rebuild = Rebuild::parse(row);
+  if (!rebuild) return open_because(rebuild.error());
+  if (rebuild->type != "open") {
+    return {now >= row.valid_until ? Settlement::State::settled : Settlement::State::open,
+            row.session.value_or(""), std::nullopt};
+  }
+  const auto descriptor = Descriptor::parse(rebuild->memo);
+  if (!descriptor) return open_because(descriptor.error());
+  const auto states =
+      node.channel_states(descriptor->version, descriptor->escrow, {channel_id(*descriptor)});
+  if (!states) return open_because(states.error());
+  if (states->channels.front().exists) {
+    return {Settlement::State::settled, row.session.value_or(""), std::nullopt};
+  }
+  Settlement result;
+  const bool over = states->time * 1000 > row.valid_until + kMargin * 1000;
+  if (over && now >= row.valid_until) result.state = Settlement::State::never;
+  const auto balances = node.balances(descriptor->payer, {row.paid.asset});
+  Row needed = row;
+  needed.paid.amount = rebuild->deposit;
+  if (balances && !balances->empty()) {
+    result.why = too_poor(needed, balances->front().amount, false);
   }
   return result;
 }

@@ -2,53 +2,24 @@
 //
 // A charge needs no round trip to a node: nonce, gas, fee and validity are known in advance.
 #include <algorithm>
-#include <cstring>
 
 #include "src/base/text.h"
-#include "src/crypto/random.h"
 #include "src/methods/methods.h"
 #include "src/methods/tempo/chain.h"
 #include "src/methods/tempo/charge.h"
-#include "src/methods/tempo/node.h"
+#include "src/methods/tempo/closing.h"
+#include "src/methods/tempo/networks.h"
+#include "src/methods/tempo/session.h"
 #include "src/methods/tempo/settlement.h"
 
 namespace paycurl::tempo {
 namespace {
 
-constexpr std::uint64_t kGwei = 1'000'000'000;
-// Above the base fee of every hard fork: 20 gwei at first, at most 12 since TIP-1067. Three
-// transfers to new accounts then reserve less than the default --max-fee of 0.02.
-constexpr std::uint64_t kMaxFee = 22 * kGwei;
-constexpr std::uint64_t kPriorityFee = 1 * kGwei;
 constexpr std::uint64_t kBaseGas = 80'000;  // signature, fee and one transfer to a known account
 constexpr std::uint64_t kGasPerTransfer = 260'000;  // a first transfer to an account (TIP-1000)
 constexpr std::uint64_t kSponsoredGas = 2'000'000;  // the most that sponsors accept
-constexpr std::int64_t kValidity = 25;              // seconds; the chain refuses more than 30
 constexpr std::int64_t kLeastValidity = 5;          // less, and it is too late when it gets there
 constexpr Millis kProofValidity = 300'000;
-
-/// The fee in base units of a token with 6 decimals, rounded up (calc_gas_balance_spending).
-Amount fee_of(std::uint64_t gas) {
-  const auto [whole, rest] = Amount(gas).times(kMaxFee)->divided_by(1'000'000'000'000);
-  return rest == 0 ? whole : *whole.plus(1);
-}
-
-std::string source_of(std::uint64_t chain, const std::string& payer) {
-  return "did:pkh:eip155:" + std::to_string(chain) + ":" + payer;
-}
-
-/// When a time of the server's is over by our clock, whichever of the two is right.
-Millis local_end(Millis server_time, Millis clock_offset) {
-  return std::max(server_time, server_time - clock_offset);
-}
-
-/// A random second of the past: two transactions that are alike otherwise get different hashes.
-std::uint64_t random_past(std::uint64_t now) {
-  std::uint64_t random = 0;
-  const auto bytes = random_array<8>();
-  std::memcpy(&random, bytes.data(), sizeof random);
-  return 1 + random % (now - 61);
-}
 
 /// What a charge comes to on its chain, with the assets we vouch for.
 struct Terms {
@@ -63,34 +34,43 @@ struct Terms {
   std::uint64_t gas = 0;
 };
 
-class Tempo : public Method {
+class Tempo : public Method, public Escrow {
  public:
-  Tempo(MethodOptions options, std::vector<std::uint64_t> chains, std::optional<Address> fee_token,
-        http::Client& client)
-      : options_(std::move(options)),
-        chains_(std::move(chains)),
-        fee_token_(fee_token),
-        client_(client) {}
+  explicit Tempo(Networks networks) : networks_(std::move(networks)) {}
 
   std::string_view name() const override { return "tempo"; }
-  std::vector<std::string_view> intents() const override { return {"charge"}; }
+  std::vector<std::string_view> intents() const override { return {"charge", "session"}; }
 
   std::optional<Refusal> refusal(const Challenge& challenge) const override {
-    const auto terms = read(challenge);
-    if (!terms) {
-      return Refusal{terms.error().reason.empty() ? "malformed" : terms.error().reason,
-                     terms.error().message};
+    const auto readable =
+        challenge.intent == "session" ? check_session(challenge) : without_value(read(challenge));
+    if (!readable) {
+      return Refusal{readable.error().reason.empty() ? "malformed" : readable.error().reason,
+                     readable.error().message};
     }
-    if (challenge.expires && *challenge.expires < server_now(challenge) + kLeastValidity * 1000) {
+    if (challenge.expires &&
+        *challenge.expires < networks_.server_now(challenge) + kLeastValidity * 1000) {
       return Refusal{"expired", "it expires in less than " + std::to_string(kLeastValidity) + " s"};
     }
     return std::nullopt;
   }
 
   Result<Quote> quote(const Challenge& challenge) override {
+    Quote quote;
+    if (challenge.intent == "session") {
+      const auto session = read_session(challenge, networks_);
+      if (!session) return session.error();
+      quote.spend = price_of(*session);
+      quote.sponsored = session->sponsored;
+      quote.mode = "pull";
+      quote.unit = session->unit;
+      if (session->suggested_deposit) {
+        quote.suggested_deposit = Money{*session->suggested_deposit, session->asset};
+      }
+      return quote;
+    }
     auto terms = read(challenge);
     if (!terms) return terms.error();
-    Quote quote;
     quote.spend = spend_of(*terms);
     quote.sponsored = terms->charge.fee_payer;
     quote.mode = terms->charge.amount.is_zero() ? "proof" : terms->push ? "push" : "pull";
@@ -144,15 +124,16 @@ class Tempo : public Method {
   Settlement settle(const Row& row, http::Client& client) override {
     const auto chain = chain_of(row.paid.asset.network);
     if (!chain) return {Settlement::State::open, "", Error{Kind::internal, "not a Tempo payment"}};
-    auto asked = node(client, *chain);
+    auto asked = networks_.node(*chain, client);
     if (!asked) return {Settlement::State::open, "", asked.error()};
-    return look_up(row, asked->rpc(), options_.clock());
+    if (row.intent == "session") return look_up_session(row, *asked, networks_.now());
+    return look_up(row, asked->rpc(), networks_.now());
   }
 
   std::vector<Asset> tokens() const override {
     std::vector<Asset> all;
-    for (const std::uint64_t chain : chains_) {
-      const auto there = tokens_on(chain);
+    for (const std::uint64_t chain : networks_.chains()) {
+      const auto there = networks_.tokens_on(chain);
       all.insert(all.end(), there.begin(), there.end());
     }
     return all;
@@ -163,11 +144,11 @@ class Tempo : public Method {
     if (!payer) return payer.error();
     std::vector<Money> found;
     std::optional<Error> failure;
-    for (const std::uint64_t chain : chains_) {
+    for (const std::uint64_t chain : networks_.chains()) {
       auto there = [&]() -> Result<std::vector<Money>> {
-        auto asked = node(client, chain);
+        auto asked = networks_.node(chain, client);
         if (!asked) return asked.error();
-        return asked->balances(*payer, tokens_on(chain));
+        return asked->balances(*payer, networks_.tokens_on(chain));
       }();
       if (there) {
         found.insert(found.end(), there->begin(), there->end());
@@ -180,53 +161,65 @@ class Tempo : public Method {
   }
 
   Result<std::vector<std::string>> fund(const std::string& address, http::Client& client) override {
-    const std::uint64_t chain = chains_.size() == 1 ? chains_.front() : kTestnet;
+    const std::uint64_t chain =
+        networks_.chains().size() == 1 ? networks_.chains().front() : kTestnet;
     if (chain == kMainnet) {
       return Error{Kind::usage, "there is no faucet on the main network",
                    "send a dollar token of Tempo to " + address};
     }
-    auto asked = node(client, chain);
+    auto asked = networks_.node(chain, client);
     if (!asked) return asked.error();
     return asked->fund(address);
   }
 
-  Result<std::unique_ptr<Session>> session(const Challenge& /*challenge*/, Spender& /*spender*/,
-                                           http::Client& /*client*/) override {
-    return Error{Kind::unsupported, "this paycurl does not open Tempo sessions", "",
-                 "unknown_intent"};
+  Result<std::unique_ptr<Session>> session(const Challenge& challenge, const SessionChoice& choice,
+                                           Spender& spender) override {
+    auto terms = read_session(challenge, networks_);
+    if (!terms) return terms.error();
+    return make_session(std::move(*terms), challenge, choice, networks_, spender);
   }
+
+  Escrow* escrow() override { return this; }
+
+  Result<Credential> close(const Channel& channel, const Challenge& challenge,
+                           Spender& spender) override {
+    return close_credential(channel, challenge, spender);
+  }
+
+  Result<std::vector<Facts>> look_at(const std::vector<Channel>& channels,
+                                     http::Client& client) override {
+    return look_at_channels(channels, networks_, client);
+  }
+
+  Result<std::string> leave(const Channel& channel, bool withdraw, Spender& spender,
+                            http::Client& client) override {
+    return leave_channel(channel, withdraw, networks_, spender, client);
+  }
+
+  Result<std::vector<Channel>> orphans(const std::string& payer, http::Client& client) override {
+    const auto address = Address::parse(payer);
+    if (!address) return address.error();
+    return channels_on_chain(*address, networks_, client);
+  }
+
+  Result<Channel> from_mppx(const Json& file) override { return channel_of_mppx(file, networks_); }
 
   std::string explorer(const Row& row) const override {
     const auto chain = chain_of(row.paid.asset.network);
-    if (!chain || !row.reference || !row.reference->starts_with("0x")) return "";
+    const bool is_transaction =
+        row.intent == "charge" && row.reference && row.reference->starts_with("0x");
+    if (!chain || !is_transaction) return "";
     return explorer_page(*chain, *row.reference);
   }
 
  private:
-  Millis server_now(const Challenge& challenge) const {
-    return options_.clock() + challenge.clock_offset;
+  static Result<> without_value(const Result<Terms>& terms) {
+    return terms ? Result<>() : Result<>(terms.error());
   }
 
-  Result<Node> node(http::Client& client, std::uint64_t chain) const {
-    if (options_.offline) return Error{Kind::backend, "--offline leaves the chain unasked"};
-    const auto own = options_.rpc_url ? options_.rpc_url(chain) : std::nullopt;
-    if (own) return Node(client, *own, chain);
-    const std::string known = public_rpc(chain);
-    if (!known.empty()) return Node(client, known, chain);
-    return Error{Kind::backend, "no node is known for chain " + std::to_string(chain),
-                 "give one with --rpc-url or PAYCURL_RPC_URL"};
-  }
-
-  std::optional<Asset> asset_of(std::uint64_t chain, const Address& token, bool& known) const {
-    if (auto found = known_token(chain, token)) return found;
-    for (Asset named : options_.tokens) {
-      if (!equals_ignoring_case(named.token, token.lower_hex())) continue;
-      known = false;
-      named.network = network_name(chain);
-      named.is_test = chain != kMainnet;
-      return named;
-    }
-    return std::nullopt;
+  Result<> check_session(const Challenge& challenge) const {
+    const auto session = read_session(challenge, networks_);
+    return session ? Result<>() : Result<>(session.error());
   }
 
   /// Everything a challenge decides, or the reason why it cannot be paid.
@@ -235,32 +228,21 @@ class Tempo : public Method {
     if (!charge) return Error{Kind::protocol, charge.error().message, "", "malformed"};
     Terms terms;
     terms.charge = std::move(*charge);
-    // Without a chain the main one is meant, unless the user chose.
-    terms.chain = terms.charge.chain.value_or(options_.network ? chains_.front() : kMainnet);
-    if (std::find(chains_.begin(), chains_.end(), terms.chain) == chains_.end()) {
-      return Error{Kind::unsupported, "it wants a payment on chain " + std::to_string(terms.chain),
-                   "name the chain with --network", "wrong_network"};
+    const auto chain = networks_.chain_of_offer(terms.charge.chain);
+    if (!chain) return chain.error();
+    terms.chain = *chain;
+    const auto token = networks_.token(terms.chain, terms.charge.currency);
+    if (!token) return token.error();
+    terms.asset = token->asset;
+    terms.known_asset = token->known;
+    const auto fee_token = networks_.token(terms.chain, networks_.fee_token(terms.charge.currency));
+    if (!fee_token) {
+      return Error{Kind::unsupported, "of the fee: " + fee_token.error().message,
+                   fee_token.error().hint, "unknown_token"};
     }
-    const auto asset = asset_of(terms.chain, terms.charge.currency, terms.known_asset);
-    if (!asset) {
-      return Error{Kind::unsupported,
-                   "the token " + terms.charge.currency.checksummed() + " is unknown",
-                   "name it with --token ADDRESS:DECIMALS", "unknown_token"};
-    }
-    terms.asset = *asset;
-    terms.fee_asset = *asset;
-    if (fee_token_) {
-      bool known = true;
-      const auto fee_asset = asset_of(terms.chain, *fee_token_, known);
-      if (!fee_asset) {
-        return Error{Kind::unsupported,
-                     "the fee token " + fee_token_->checksummed() + " is unknown",
-                     "name it with --token ADDRESS:DECIMALS", "unknown_token"};
-      }
-      terms.fee_asset = *fee_asset;
-    }
+    terms.fee_asset = fee_token->asset;
     if (terms.charge.amount.is_zero()) return terms;
-    terms.push = options_.push.value_or(!terms.charge.allows_pull);
+    terms.push = networks_.options().push.value_or(!terms.charge.allows_pull);
     const bool allowed =
         terms.push ? terms.charge.allows_push && !terms.charge.fee_payer : terms.charge.allows_pull;
     if (!allowed) {
@@ -269,7 +251,7 @@ class Tempo : public Method {
           std::string("the server does not take a ") + (terms.push ? "push" : "pull") + " payment",
           "leave --push and --pull out", "excluded"};
     }
-    if (terms.push && options_.offline) {
+    if (terms.push && networks_.options().offline) {
       return Error{Kind::unsupported, "a push payment needs a node", "leave --offline out",
                    "excluded"};
     }
@@ -284,7 +266,8 @@ class Tempo : public Method {
     Spend spend;
     spend.why = terms.charge.amount.is_zero() ? Purpose::proof : Purpose::charge;
     spend.total = {Amount(), terms.asset};
-    spend.fee = {terms.charge.fee_payer ? Amount() : fee_of(terms.gas), terms.fee_asset};
+    spend.fee = {terms.charge.fee_payer ? Amount() : most_fee(terms.gas, usual_max_fee()),
+                 terms.fee_asset};
     for (const Transfer& transfer : terms.transfers) {
       spend.payees.push_back({transfer.to.checksummed(), transfer.amount});
       spend.total.amount = spend.total.amount.plus(transfer.amount).value_or(terms.charge.amount);
@@ -306,7 +289,7 @@ class Tempo : public Method {
 
   Result<Credential> prove(const Challenge& challenge, const Terms& terms, const Address& payer,
                            Spend spend, Spender& spender) const {
-    const Millis now = options_.clock();
+    const Millis now = networks_.now();
     spend.valid_until = challenge.expires ? local_end(*challenge.expires, challenge.clock_offset)
                                           : now + kProofValidity;
     auto permit = spender.allow(spend);
@@ -319,23 +302,14 @@ class Tempo : public Method {
   }
 
   Transaction transaction_of(const Challenge& challenge, const Terms& terms) const {
-    const auto now = static_cast<std::uint64_t>(server_now(challenge) / 1000);
-    Transaction transaction;
-    transaction.chain = terms.chain;
-    transaction.priority_fee = kPriorityFee;
-    transaction.max_fee = kMaxFee;
-    transaction.gas = terms.gas;
+    std::vector<Call> calls;
     for (const Transfer& transfer : terms.transfers) {
-      transaction.calls.push_back(transfer_call(terms.charge.currency, transfer));
+      calls.push_back(transfer_call(terms.charge.currency, transfer));
     }
-    transaction.nonce_key = expiring_nonce_key();
-    transaction.valid_before = now + kValidity;
-    if (challenge.expires) {
-      transaction.valid_before =
-          std::min(transaction.valid_before, static_cast<std::uint64_t>(*challenge.expires / 1000));
-    }
-    transaction.valid_after = random_past(now);
-    transaction.fee_token = fee_token_.value_or(terms.charge.currency);
+    Transaction transaction =
+        expiring_transaction(terms.chain, std::move(calls), terms.gas,
+                             networks_.server_now(challenge), challenge.expires);
+    transaction.fee_token = networks_.fee_token(terms.charge.currency);
     transaction.sponsored = terms.charge.fee_payer;
     return transaction;
   }
@@ -347,7 +321,7 @@ class Tempo : public Method {
     spend.valid_until =
         local_end(static_cast<Millis>(transaction.valid_before) * 1000, challenge.clock_offset);
     if (terms.push) {  // the node is ours to know: when it is away, nothing is signed
-      auto ready = node(client_, terms.chain);
+      auto ready = networks_.node(terms.chain);
       if (!ready) return ready.error();
       if (auto right = ready->check(); !right) return right.error();
     }
@@ -366,57 +340,22 @@ class Tempo : public Method {
                      Rebuild{type, preimage, to_0x(terms.memo)}.to_text(), reference);
     if (!signature) return signature.error();
     if (!terms.push) return credential(challenge, terms, spend.payer, type, to_0x(signed_bytes));
-    auto chain = node(client_, terms.chain);
+    auto chain = networks_.node(terms.chain);
     if (!chain) return chain.error();
     auto sent = chain->broadcast(signed_bytes, *spender.row().reference);
     if (!sent) return sent.error();
     return credential(challenge, terms, spend.payer, type, *spender.row().reference);
   }
 
-  std::vector<Asset> tokens_on(std::uint64_t chain) const {
-    std::vector<Asset> tokens = known_tokens(chain);
-    for (Asset named : options_.tokens) {
-      named.network = network_name(chain);
-      named.is_test = chain != kMainnet;
-      tokens.push_back(named);
-    }
-    return tokens;
-  }
-
-  MethodOptions options_;
-  std::vector<std::uint64_t> chains_;  // that may be paid on; never empty
-  std::optional<Address> fee_token_;
-  http::Client& client_;
+  Networks networks_;
 };
-
-Result<std::vector<std::uint64_t>> allowed_chains(const std::optional<std::string>& network) {
-  if (!network) return std::vector<std::uint64_t>{kMainnet, kTestnet};
-  if (*network == "mainnet") return std::vector<std::uint64_t>{kMainnet};
-  if (*network == "testnet") return std::vector<std::uint64_t>{kTestnet};
-  const auto chain = chain_of("tempo:" + *network);
-  if (chain && *chain != 0) return std::vector<std::uint64_t>{*chain};
-  return Error{Kind::usage, "not a network: " + printable(*network, 40),
-               "write mainnet, testnet or a chain id"};
-}
 
 }  // namespace
 
 Result<std::unique_ptr<Method>> make_method(const MethodOptions& options, http::Client& client) {
-  auto chains = allowed_chains(options.network);
-  if (!chains) return chains.error();
-  std::optional<Address> fee_token;
-  for (const auto& [key, value] : options.own) {
-    const auto address = Address::parse(value);
-    if (key != "fee-token" || !address) {
-      return Error{
-          Kind::usage,
-          "not an option of a payment method: " + printable(key, 40) + "=" + printable(value, 60),
-          "tempo knows -M fee-token=0xADDRESS"};
-    }
-    fee_token = *address;
-  }
-  return std::unique_ptr<Method>(
-      std::make_unique<Tempo>(options, std::move(*chains), fee_token, client));
+  auto networks = Networks::make(options, client);
+  if (!networks) return networks.error();
+  return std::unique_ptr<Method>(std::make_unique<Tempo>(std::move(*networks)));
 }
 
 }  // namespace paycurl::tempo

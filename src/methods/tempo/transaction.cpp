@@ -1,6 +1,9 @@
 #include "src/methods/tempo/transaction.h"
 
 #include <algorithm>
+#include <cstring>
+
+#include "src/crypto/random.h"
 
 namespace paycurl::tempo {
 namespace {
@@ -11,6 +14,12 @@ constexpr std::uint8_t kType = 0x76;
 constexpr std::uint8_t kHandOffType = 0x78;
 constexpr std::size_t kFields = 13;
 constexpr std::size_t kMaxFee = 2;
+constexpr std::uint64_t kGwei = 1'000'000'000;
+// Above the base fee of every hard fork: 20 gwei at first, at most 12 since TIP-1067. Three
+// transfers to new accounts then reserve less than the default --max-fee of 0.02.
+constexpr std::uint64_t kUsualMaxFee = 22 * kGwei;
+constexpr std::uint64_t kPriorityFee = 1 * kGwei;
+constexpr std::uint64_t kValidity = 25;  // seconds; the chain refuses more than 30
 constexpr std::size_t kValidBefore = 8;
 constexpr std::size_t kFeeToken = 10;
 constexpr std::size_t kFeePayerSignature = 11;
@@ -48,6 +57,43 @@ Amount expiring_nonce_key() {
   ByteArray<32> ones{};
   ones.fill(0xff);
   return *Amount::from_big_endian(ones);
+}
+
+Amount usual_max_fee() {
+  return kUsualMaxFee;
+}
+
+Amount affordable_max_fee(std::uint64_t gas, Amount fee) {
+  const auto bid = fee.times(1'000'000'000'000).value_or(Amount()).divided_by(gas).quotient;
+  return bid.is_zero() ? usual_max_fee() : std::min(bid, usual_max_fee());
+}
+
+// calc_gas_balance_spending
+Amount most_fee(std::uint64_t gas, Amount max_fee) {
+  const auto [whole, rest] = max_fee.times(gas).value_or(Amount()).divided_by(1'000'000'000'000);
+  return rest == 0 ? whole : *whole.plus(1);
+}
+
+Transaction expiring_transaction(std::uint64_t chain, std::vector<Call> calls, std::uint64_t gas,
+                                 Millis now, const std::optional<Millis>& expires) {
+  const auto seconds = static_cast<std::uint64_t>(now / 1000);
+  std::uint64_t random = 0;
+  const auto bytes = random_array<8>();
+  std::memcpy(&random, bytes.data(), sizeof random);
+  Transaction transaction;
+  transaction.chain = chain;
+  transaction.priority_fee = kPriorityFee;
+  transaction.max_fee = usual_max_fee();
+  transaction.gas = gas;
+  transaction.calls = std::move(calls);
+  transaction.nonce_key = expiring_nonce_key();
+  transaction.valid_before = seconds + kValidity;
+  if (expires) {
+    transaction.valid_before =
+        std::min(transaction.valid_before, static_cast<std::uint64_t>(*expires / 1000));
+  }
+  transaction.valid_after = 1 + random % (seconds - 61);
+  return transaction;
 }
 
 Bytes signing_preimage(const Transaction& transaction) {

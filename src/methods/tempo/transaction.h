@@ -12,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "src/base/clock.h"
 #include "src/evm/rlp.h"
 
 namespace paycurl::tempo {
@@ -39,6 +40,22 @@ struct Transaction {
 
 /// 2^256-1.
 Amount expiring_nonce_key();
+
+/// A transaction of our own that can be mined for 25 s from `now` (by the chain's clock), and not
+/// behind `expires`. Two that are alike otherwise differ in valid_after.
+Transaction expiring_transaction(std::uint64_t chain, std::vector<Call> calls, std::uint64_t gas,
+                                 Millis now, const std::optional<Millis>& expires);
+
+/// The most that it costs, in base units of a token with 6 decimals, rounded up.
+Amount most_fee(std::uint64_t gas, Amount max_fee);
+inline Amount most_fee(const Transaction& transaction) {
+  return most_fee(transaction.gas, transaction.max_fee);
+}
+/// What our transactions bid per gas, in units of 10^-18 dollar.
+Amount usual_max_fee();
+/// What a transaction of `gas` can bid when all of it may cost `fee` (base units of a token with 6
+/// decimals); never more than usual.
+Amount affordable_max_fee(std::uint64_t gas, Amount fee);
 
 /// What the sender signs the Keccak-256 of.
 Bytes signing_preimage(const Transaction& transaction);

@@ -107,6 +107,9 @@ class FakeProtocol : public Protocol {
     request.headers.replace("Authorization", "Payment " + *credential.payload.string());
     return {};
   }
+  Result<Receipt> read_receipt(Json json) const override {
+    return Receipt{"tempo", "", "", std::move(json)};
+  }
   Result<std::optional<Receipt>> receipt(const http::Head& head) const override {
     const std::string* field = head.headers.find("payment-receipt");
     if (field == nullptr) return std::optional<Receipt>();
@@ -119,6 +122,7 @@ struct World {
   Millis now = system_now();
   Database database;
   Ledger ledger;
+  Channels channels;
   Limits limits;
   PrivateKey key = PrivateKey::generate();
   std::unique_ptr<Spender> spender;
@@ -132,7 +136,8 @@ struct World {
 
   World()
       : database(std::move(**Database::open(folder / "state", true))),
-        ledger(database, folder / "state", [this] { return now; }) {
+        ledger(database, folder / "state", [this] { return now; }),
+        channels(database, folder / "state", [this] { return now; }) {
     restart();
   }
 
@@ -145,7 +150,7 @@ struct World {
   /// A new process: what it signed itself is forgotten, the journal stays.
   void restart() {
     spender = std::make_unique<Spender>(
-        ledger, limits, Payer{"main", key.address().checksummed()},
+        ledger, channels, limits, Payer{"main", key.address().checksummed()},
         [this] { return PrivateKey::parse(key.hex().text()); }, [this] { return now; });
   }
 };
@@ -197,9 +202,6 @@ class FakeMethod : public Method {
   Result<std::vector<std::string>> fund(const std::string&, http::Client&) override {
     return std::vector<std::string>();
   }
-  Result<std::unique_ptr<Session>> session(const Challenge&, Spender&, http::Client&) override {
-    return Error{Kind::unsupported, "none"};
-  }
   std::string explorer(const Row&) const override { return ""; }
 
  private:
@@ -219,6 +221,7 @@ class Ears : public Audience {
   void offers(const std::vector<Offer>&, const Offer*) override {}
   void paying(const Row&) override {}
   void receipt(const Receipt&) override {}
+  void payment_event(std::string_view, const Json&) override {}
   void note(const std::string& sentence) override { world_.notes.push_back(sentence); }
   Result<> prepared;
   Result<> sink;
@@ -236,6 +239,7 @@ Outcome run(World& world, FlowOptions options = {}, const char* url = "https://a
                   {&method},
                   world.limits,
                   world.spender->signed_in_this_run(),
+                  {},
                   [&] { return Result<Spender*>(world.spender.get()); },
                   [](const Offer&, const Payer&) { return Result<>(); },
                   world.folder / "state",
@@ -257,6 +261,7 @@ Outcome resume(World& world) {
                   {&method},
                   world.limits,
                   world.spender->signed_in_this_run(),
+                  {},
                   [&] { return Result<Spender*>(world.spender.get()); },
                   [](const Offer&, const Payer&) { return Result<>(); },
                   world.folder / "state",
@@ -547,6 +552,7 @@ TEST_CASE("redirects: a credential never leaves the origin that asked for it") {
                     {&method},
                     world.limits,
                     world.spender->signed_in_this_run(),
+                    {},
                     [&] { return Result<Spender*>(world.spender.get()); },
                     [](const Offer&, const Payer&) { return Result<>(); },
                     world.folder / "state",

@@ -169,9 +169,11 @@ struct Journal {
   Millis now = 1'800'000'000'000;
   Database database;
   Ledger ledger;
+  Channels channels;
   Journal()
       : database(std::move(**Database::open(folder / "state", true))),
-        ledger(database, folder / "state", [this] { return now; }) {}
+        ledger(database, folder / "state", [this] { return now; }),
+        channels(database, folder / "state", [this] { return now; }) {}
 };
 
 Row row_of(const std::string& id, Amount amount = 10'000, const Asset& asset = kAlpha) {
@@ -395,7 +397,7 @@ TEST_CASE("the door: no signature without limits, row and the right digest") {
   const Limits limits;
   int opened = 0;
   Spender spender(
-      j.ledger, limits, {"main", address},
+      j.ledger, j.channels, limits, {"main", address},
       [&]() -> Result<PrivateKey> {
         ++opened;
         return PrivateKey::parse(key.hex().text());
@@ -443,8 +445,8 @@ TEST_CASE("an offer that expired while we waited is not signed") {
   Row row = row_of("01a");
   row.payer = key.address().checksummed();
   Spender spender(
-      j.ledger, limits, {"main", row.payer}, [&] { return PrivateKey::parse(key.hex().text()); },
-      [&] { return j.now; });
+      j.ledger, j.channels, limits, {"main", row.payer},
+      [&] { return PrivateKey::parse(key.hex().text()); }, [&] { return j.now; });
   spender.begin(row);
   Spend spend = spend_of(kAlpha, 1);
   spend.payer = row.payer;
@@ -461,8 +463,8 @@ TEST_CASE("another key than the payer's is refused") {
   Journal j;
   const Limits limits;
   Spender spender(
-      j.ledger, limits, {"main", kPayer}, [] { return Result<PrivateKey>(PrivateKey::generate()); },
-      [&] { return j.now; });
+      j.ledger, j.channels, limits, {"main", kPayer},
+      [] { return Result<PrivateKey>(PrivateKey::generate()); }, [&] { return j.now; });
   CHECK(spender.unlock().error().reason == "ambiguous");
 }
 

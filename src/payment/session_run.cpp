@@ -1,0 +1,364 @@
+// Paying by a session: the steps before a request's answer, and those beside its stream.
+#include "src/base/text.h"
+#include "src/payment/identity.h"
+#include "src/payment/run.h"
+
+namespace paycurl {
+namespace {
+
+constexpr std::size_t kMaxReply = 64UL * 1024;
+constexpr Millis kOfferLifetime = 3'600'000;     // of a challenge that names no end
+constexpr http::Duration kStepDeadline{60'000};  // an opening waits for the chain
+
+/// What an offer is remembered by: the query does not make another endpoint.
+std::string endpoint_of(const http::Request& request) {
+  return request.method + " " + request.url.origin() + request.url.path;
+}
+
+}  // namespace
+
+/// A step that is sent while the stream goes on.
+class Flow::Run::Aside : public http::Stream {
+ public:
+  explicit Aside(Run& run) : run_(run) {}
+
+  Result<> head(const http::Head& head) override {
+    answer_.head = head;
+    return {};
+  }
+  Result<> data(std::string_view bytes) override {
+    answer_.body += bytes.substr(0, kMaxReply - std::min(kMaxReply, answer_.body.size()));
+    return {};
+  }
+  void done(Result<> result, const http::Stats& stats) override {
+    run_.outcome_.stats.connections += stats.connections;
+    run_.aside_done(result, answer_);
+  }
+
+ private:
+  Run& run_;
+  http::Answer answer_;
+};
+
+Flow::Run::Run(FlowParts& parts, const FlowOptions& options) : parts_(parts), options_(options) {}
+
+Flow::Run::~Run() = default;
+
+// ---- offers of earlier runs
+
+/// An offer that this endpoint made before and that is still good: then the request need not be
+/// made once without payment.
+bool Flow::Run::take_known_offer() {
+  if (!options_.pay || options_.stop_at_offers || !options_.preference.sessions || !parts_.known ||
+      options_.preference.number) {
+    return false;
+  }
+  Channels* known = parts_.known();
+  if (known == nullptr) return false;
+  const auto found = known->offer(endpoint_of(request_));
+  if (!found || !*found || (*found)->expires <= parts_.clock()) return false;
+  for (const Protocol* protocol : parts_.protocols) {
+    if (protocol->name() == (*found)->protocol) protocol_ = protocol;
+  }
+  const auto echo = Json::parse((*found)->challenge);
+  if (protocol_ == nullptr || !echo) return false;
+  auto challenge = protocol_->restore(*echo);
+  if (!challenge) return false;
+  challenge->url = request_.url;
+  challenge->clock_offset = (*found)->clock_offset;
+  std::vector<Result<Challenge>> challenges;
+  challenges.push_back(std::move(*challenge));
+  Terms terms{options_.preference, parts_.limits, {parts_.signed_before, {}}, {}, {},
+              parts_.clock()};
+  terms.arrival = {request_.url.scheme == "http",
+                   request_.url.scheme == "https" && options_.unverified_tls,
+                   request_.url.is_loopback()};  // looked at again when the connection stands
+  auto offers = examine(std::move(challenges), parts_.methods, terms);
+  if (!choose(offers)) return false;
+  outcome_.offers = std::move(offers);
+  outcome_.chosen = 1;
+  outcome_.challenged = true;
+  parts_.audience.offers(outcome_.offers, &outcome_.offers.front());
+  return true;
+}
+
+/// Challenges that are bound to one body are of no use for another request.
+void Flow::Run::remember_offer(const Challenge& challenge) {
+  if (challenge.digest || session_ == nullptr) return;
+  Channels& known = spender_->channels();
+  const std::string endpoint = endpoint_of(request_);
+  const KnownOffer offer{
+      challenge.protocol, challenge.echo.dump(),
+      challenge.expires.value_or(parts_.clock() + kOfferLifetime) - challenge.clock_offset,
+      challenge.clock_offset};
+  const auto before = known.offer(endpoint);
+  if (before && *before && (*before)->challenge == offer.challenge) return;
+  (void)known.remember_offer(endpoint, offer);
+}
+
+/// The offer that a payment in doubt was made for.
+std::optional<Offer> Flow::Run::offer_of(const Row& row, Method& method) const {
+  const auto echo = Json::parse(row.challenge);
+  auto challenge = echo ? protocol_->restore(*echo) : Result<Challenge>(echo.error());
+  if (!challenge) return std::nullopt;
+  Offer offer;
+  offer.number = 1;
+  offer.challenge = std::move(*challenge);
+  offer.challenge->url = request_.url;
+  offer.method = &method;
+  return offer;
+}
+
+// ---- before the answer
+
+Outcome Flow::Run::pay_by_session(const Offer& offer, std::optional<Row> earlier) {
+  const bool again = earlier.has_value();
+  if (again) can_resend_ = true;
+  if (auto begun = begin_row(offer, std::move(earlier)); !begun) return fail(begun.error());
+  auto session = offer.method->session(*offer.challenge, options_.session, *spender_);
+  if (!session) return fail(session.error());
+  session_ = std::move(*session);
+  offered_ = *offer.challenge;
+  const auto start = std::chrono::steady_clock::now();
+  auto step = session_->pay(again);
+  outcome_.sign_millis =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  note_row();
+  if (again) parts_.audience.note("finishing payment " + row_.id + " of an earlier run");
+  if (step) {
+    converse(std::move(*step), *offer.method);
+  } else if (row_.seq == 0) {
+    set_error(step.error());
+  } else {
+    session_refused(step.error(), *offer.method);
+  }
+  outcome_.channel = session_->channel();
+  session_.reset();  // lets go of the channel
+  if (row_.seq != 0) spender_->ledger().release(row_.seq);
+  return std::move(outcome_);
+}
+
+/// What the spender wrote into the row.
+void Flow::Run::note_row() {
+  const Row& written = spender_->row();
+  row_.paid = written.paid;
+  row_.fee = written.fee;
+  row_.rebuild = written.rebuild;
+  row_.session = written.session;
+  if (row_.seq == 0) row_ = written;
+  row_.reference = written.reference;
+  if (row_.seq != 0) outcome_.row = row_;
+}
+
+Session::Reply Flow::Run::reply_of(const http::Answer& answer) const {
+  Session::Reply reply;
+  reply.status = answer.head.status;
+  if (auto receipt = protocol_->receipt(answer.head); receipt && *receipt) {
+    reply.receipt = std::move(**receipt);
+  }
+  reply.problem = parse_problem(answer.body);
+  for (auto& challenge : protocol_->read(answer)) {
+    if (!challenge || challenge->method != offered_->method ||
+        challenge->intent != offered_->intent) {
+      continue;
+    }
+    challenge->clock_offset = offered_->clock_offset;
+    reply.challenges.push_back(std::move(*challenge));
+  }
+  return reply;
+}
+
+/// A POST without a body is no request for content.
+Result<http::Request> Flow::Run::request_alone(const Credential& credential) const {
+  http::Request request = request_;
+  request.method = "POST";
+  request.body.reset();
+  request.headers.remove("content-type");
+  request.headers.remove("expect");
+  request.headers.replace("Content-Length", "0");
+  request.max_file_size = 0;
+  request.deadlines = options_.paid_deadlines;
+  request.deadlines.total = kStepDeadline;
+  if (auto attached = protocol_->attach(credential, request); !attached) return attached.error();
+  if (request.url.scheme == "http" && !options_.preference.allow_http) {
+    request.peers = http::PeerRule::direct_loopback;
+  }
+  return request;
+}
+
+Session::Reply Flow::Run::send_alone(const Credential& credential) {
+  auto request = request_alone(credential);
+  if (!request) return {};
+  for (int attempt = 1;; ++attempt) {
+    const auto answer = http::fetch(parts_.client, *request, kMaxReply);
+    if (answer) return reply_of(*answer);
+    // The same bytes move nothing twice: a voucher is a sum, a transaction has one nonce.
+    if (answer.error().kind != Kind::transport || attempt == 2) return {};
+  }
+}
+
+/// Sends steps until the request is answered, or nothing more can be done for it.
+void Flow::Run::converse(Session::Step step, Method& method) {
+  parts_.audience.paying(row_);
+  bool anything_sent = false;
+  while (true) {
+    Session::Reply reply;
+    offered_ = step.credential.challenge;
+    if (step.alone) {
+      reply = send_alone(step.credential);
+      anything_sent = true;
+    } else {
+      auto request = paid_request(*protocol_, step.credential);
+      if (!request) return session_refused(request.error(), method);
+      std::optional<Leg> leg;
+      anything_sent = send_paid(*request, leg) || anything_sent;
+      if (leg->is_delivery()) return after_session_delivery(*leg, method);
+      if (!leg->head()) {
+        (void)session_->answered({});
+        return after_nothing(*leg, anything_sent);
+      }
+      if (leg->is_redirect()) {
+        (void)session_->answered({});
+        return settled_without("paid, but the server then redirected", "redirect");
+      }
+      outcome_.refusal_body = leg->collected();
+      reply = reply_of({*leg->head(), leg->collected(), leg->url()});
+    }
+    outcome_.problem = reply.problem;
+    auto next = session_->answered(reply);
+    note_row();
+    if (!next) return session_refused(next.error(), method);
+    if (!*next) {
+      return session_refused(
+          {Kind::outcome_unknown, "the payment was sent and no answer came", "", "no_answer"},
+          method);
+    }
+    step = std::move(**next);
+    outcome_.problem.reset();
+    outcome_.refusal_body.clear();
+  }
+}
+
+/// Nothing came of the payment. What was signed stays in the channel's numbers, and the next
+/// request uses it.
+void Flow::Run::session_refused(const Error& error, Method& method) {
+  (void)spender_->channels().forget_offer(endpoint_of(request_));
+  if (row_.seq == 0) return set_error(error);
+  if (error.kind == Kind::not_delivered) return settled_without(error.message, error.reason);
+  if (error.kind == Kind::outcome_unknown) return doubt(error.message, error.reason);
+  outcome_.error = error;
+  const bool rejected = error.kind == Kind::rejected;
+  if (rejected && row_.rebuild && !row_.paid.amount.is_zero()) {
+    const Settlement found = method.settle(row_, parts_.client);
+    if (found.why && found.why->kind == Kind::insufficient_funds) outcome_.error = found.why;
+  }
+  save(PaymentStatus::rejected, outcome_.error);
+}
+
+/// The head of the answer to a step that went with the request. Called before the body.
+void Flow::Run::take_session_answer(const http::Head& head) {
+  Session::Reply reply;
+  const bool served = head.status < 300 || outcome_.receipt;
+  reply.status = served ? 200 : 0;
+  reply.receipt = outcome_.receipt;
+  auto next = session_->answered(reply);
+  if (!next) parts_.audience.note(next.error().message);
+  if (served && offered_) remember_offer(*offered_);
+  if (!head.is_event_stream() || !served) return;
+  if (!options_.spool_streams) spool_.reset();
+  parser_.emplace([this](const http::ServerEvent& event) { return take_event(event); });
+}
+
+void Flow::Run::after_session_delivery(Leg& leg, Method& method) {
+  if (parser_ && leg.result()) (void)pass_on(parser_->rest(), true);
+  if (parser_ && !outcome_.receipt) parts_.audience.note("the stream ended without a receipt");
+  note_row();
+  after_delivery(leg, method);
+  if (outcome_.error && outcome_.error->kind != Kind::not_delivered && session_->channel()) {
+    outcome_.error->hint =
+        "the session stays open: paycurl sessions show " + session_->channel()->id.substr(0, 10);
+  }
+}
+
+// ---- beside the stream
+
+Result<> Flow::Run::feed_stream(std::string_view bytes) {
+  auto fed = parser_->feed(bytes);
+  auto passed = pass_on(std::exchange(passed_on_, {}), true);
+  return fed ? passed : fed;
+}
+
+Result<> Flow::Run::take_event(const http::ServerEvent& event) {
+  const bool about_payment =
+      event.name == "payment-need-voucher" || event.name == "payment-receipt";
+  if (!about_payment) {
+    if (event.has_data) session_->delivered(1, event.data.size());
+    passed_on_ += event.raw;
+    return {};
+  }
+  if (options_.show_payment_events) passed_on_ += event.raw;
+  auto data = Json::parse(event.data);
+  if (!data) return std::move(data).error().within("an event of the payment");
+  parts_.audience.payment_event(event.name, *data);
+  if (event.name == "payment-need-voucher") return answer_event(event.name, *data);
+  auto receipt = protocol_->read_receipt(std::move(*data));
+  auto taken = receipt ? session_->received(*receipt) : Result<>(receipt.error());
+  if (!taken) parts_.audience.note(taken.error().message);
+  if (!taken || !receipt) return {};
+  outcome_.receipt = *receipt;
+  row_.receipt = receipt->json.dump();
+  parts_.audience.receipt(*receipt);
+  return {};
+}
+
+Result<> Flow::Run::answer_event(std::string_view name, const Json& data) {
+  if (aside_step_) {  // one at a time
+    waiting_event_ = data;
+    return {};
+  }
+  auto step = session_->event(name, data);
+  note_row();
+  if (!step) return step.error();
+  if (*step) send_aside(std::move(**step));
+  return {};
+}
+
+void Flow::Run::send_aside(Session::Step step) {
+  auto request = request_alone(step.credential);
+  if (!request) return stop_stream(request.error());
+  aside_step_ = std::move(step);
+  aside_ = std::make_unique<Aside>(*this);
+  parts_.client.start(std::move(*request), *aside_);
+}
+
+void Flow::Run::aside_done(const Result<>& result, const http::Answer& answer) {
+  const Session::Step sent = std::move(*std::exchange(aside_step_, std::nullopt));
+  if (!result) {
+    const bool again = result.error().kind == Kind::transport && !aside_repeated_;
+    if (again) {
+      aside_repeated_ = true;
+      return send_aside(sent);
+    }
+    (void)session_->answered({});
+    return stop_stream(result.error());
+  }
+  aside_repeated_ = false;
+  http::Answer whole = answer;
+  whole.url = request_.url;
+  auto next = session_->answered(reply_of(whole));
+  note_row();
+  if (!next) return stop_stream(next.error());
+  if (*next) return send_aside(std::move(**next));
+  if (waiting_event_) {
+    const Json event = *std::exchange(waiting_event_, std::nullopt);
+    if (auto answered = answer_event("payment-need-voucher", event); !answered) {
+      stop_stream(answered.error());
+    }
+  }
+}
+
+void Flow::Run::stop_stream(Error why) {
+  parts_.client.cancel(leg_, why);
+}
+
+}  // namespace paycurl
