@@ -5,6 +5,24 @@
 #include "src/base/text.h"
 
 namespace paycurl::http {
+namespace {
+
+/// "HTTP/1.1 402 Payment Required" starts a head and throws away what an informational one left.
+bool read_status_line(Head& head, std::string_view line) {
+  if (!line.starts_with("HTTP/")) return false;
+  const std::size_t space = line.find(' ');
+  if (space == std::string_view::npos || line.size() < space + 4) return false;
+  head.version = line.substr(5, space - 5);
+  head.status = 0;
+  for (const char digit : line.substr(space + 1, 3)) {
+    if (digit < '0' || digit > '9') return false;
+    head.status = head.status * 10 + (digit - '0');
+  }
+  head.headers = {};
+  return true;
+}
+
+}  // namespace
 
 void Headers::replace(std::string_view name, std::string value) {
   remove(name);
@@ -60,6 +78,22 @@ bool Head::is_redirect() const {
   const bool moves =
       status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
   return moves && headers.find("location") != nullptr;
+}
+
+bool add_head_line(Head& head, std::string_view line) {
+  head.raw += line;
+  if (read_status_line(head, line)) return false;
+  const std::string_view content = trimmed(line);
+  if (content.empty()) return head.status >= 200 || head.status == 101;
+  const std::size_t colon = line.find(':');
+  const bool folded = line.front() == ' ' || line.front() == '\t';
+  if (folded && !head.headers.empty()) {
+    head.headers.back().value += " " + std::string(content);
+  } else if (colon != std::string_view::npos) {
+    head.headers.add(std::string(trimmed(line.substr(0, colon))),
+                     std::string(trimmed(line.substr(colon + 1))));
+  }
+  return false;
 }
 
 }  // namespace paycurl::http

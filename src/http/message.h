@@ -97,6 +97,11 @@ struct Head {
   bool is_redirect() const;      ///< 301, 302, 303, 307, 308 with a Location
 };
 
+/// Takes the next line of an answer's head, with its end. A status line throws away what an
+/// informational head left, except for its place in `raw`. True when the line ends the final head:
+/// 200 and more, or 101.
+bool add_head_line(Head& head, std::string_view line);
+
 /// A whole answer, its body cut where the receiver wanted.
 struct Answer {
   Head head;
