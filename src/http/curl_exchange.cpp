@@ -235,6 +235,7 @@ void configure(Exchange& exchange) {
   set(exchange, CURLOPT_URL, request.url.text.c_str());
   set(exchange, CURLOPT_PROTOCOLS_STR, "http,https");
   set(exchange, CURLOPT_NOSIGNAL, 1L);
+  set(exchange, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);  // the head of a proxy is not the answer's
   set(exchange, CURLOPT_HEADERFUNCTION, &on_header);
   set(exchange, CURLOPT_HEADERDATA, &exchange);
   set(exchange, CURLOPT_WRITEFUNCTION, &on_data);
