@@ -165,6 +165,7 @@ Result<PreparedRequest> prepare_request(const RequestOptions& options, const std
   if (auto fine = check_url_text(text, options.globoff); !fine) return fine.error();
   auto url = http::parse_url(text, options.proto_default);
   if (!url) return url.error();
+  if (url->websocket) return Error{Kind::usage, "this paycurl does not speak ws and wss"};
   if (!body.query.empty()) {
     url = http::with_query(*url, body.query);
     if (!url) return url.error();

@@ -39,6 +39,9 @@ Result<std::vector<Result<Json>>> Rpc::ask(const std::vector<RpcCall>& calls,
                                            http::Duration deadline) {
   auto url = http::parse_url(url_);
   if (!url) return Error{Kind::usage, "the RPC URL: " + url.error().message};
+  if (url->websocket) {
+    return Error{Kind::usage, "the RPC URL: nodes are asked over http and https"};
+  }
   Json batch = Json::array();
   std::int64_t id = 0;
   for (const RpcCall& call : calls) {

@@ -24,6 +24,10 @@ Error malformed(std::string_view text, std::string_view why) {
   return error;
 }
 
+Error other_scheme(std::string_view scheme) {
+  return {Kind::usage, "paycurl speaks http and https, not " + printable(scheme, 20)};
+}
+
 std::string part(CURLU* url, CURLUPart what, unsigned flags = 0) {
   char* text = nullptr;
   if (curl_url_get(url, what, &text, flags) != CURLUE_OK) return {};
@@ -35,8 +39,13 @@ std::string part(CURLU* url, CURLUPart what, unsigned flags = 0) {
 Result<Url> read(CURLU* handle) {
   Url url;
   url.scheme = part(handle, CURLUPART_SCHEME);
+  url.websocket = url.scheme == "ws" || url.scheme == "wss";
+  if (url.websocket) {
+    url.scheme.replace(0, 2, "http");
+    curl_url_set(handle, CURLUPART_SCHEME, url.scheme.c_str(), 0);
+  }
   if (url.scheme != "http" && url.scheme != "https") {
-    return Error{Kind::usage, "paycurl speaks http and https, not " + printable(url.scheme, 20)};
+    return other_scheme(url.scheme);
   }
   url.host = lower(part(handle, CURLUPART_HOST));
   const std::string port = part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT);
@@ -109,12 +118,18 @@ Result<Url> parse_url(std::string_view text, std::string_view default_scheme) {
 }
 
 Result<Url> resolve(const Url& base, std::string_view location) {
-  return changed(base.text, CURLUPART_URL, std::string(location),
-                 CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE);
+  auto url = changed(base.text, CURLUPART_URL, std::string(location),
+                     CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE);
+  if (!url) return url;
+  if (url->websocket && !base.websocket) return other_scheme(url->scheme == "http" ? "ws" : "wss");
+  url->websocket = base.websocket;
+  return url;
 }
 
 Result<Url> with_query(const Url& url, std::string_view query) {
-  return changed(url.text, CURLUPART_QUERY, std::string(query), CURLU_APPENDQUERY);
+  auto longer = changed(url.text, CURLUPART_QUERY, std::string(query), CURLU_APPENDQUERY);
+  if (longer) longer->websocket = url.websocket;
+  return longer;
 }
 
 std::string file_name(const Url& url) {

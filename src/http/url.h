@@ -8,7 +8,8 @@
 
 namespace paycurl::http {
 
-/// An absolute http or https URL in normal form, without userinfo and fragment.
+/// An absolute http or https URL in normal form, without userinfo and fragment. One of ws or wss is
+/// the http or https URL that its upgrade asks for (RFC 6455 section 3), marked `websocket`.
 struct Url {
   std::string text;      ///< what is requested: "https://api.example.com/a?b=c"
   std::string scheme;    ///< "http" or "https"
@@ -16,6 +17,7 @@ struct Url {
   int port = 0;          ///< the scheme's default when none was given
   std::string path;      ///< starts with "/"
   std::string userinfo;  ///< "user:password" as given in the URL, decoded; usually empty
+  bool websocket = false;
 
   /// "https://api.example.com", with the port when it is not the scheme's default (RFC 6454).
   std::string origin() const;
@@ -28,7 +30,8 @@ struct Url {
 /// Transport error 3 (curl's "URL malformed") when it is no URL, usage when the scheme is another.
 Result<Url> parse_url(std::string_view text, std::string_view default_scheme = {});
 
-/// The URL that a Location field means when it comes from `base` (RFC 3986 section 5).
+/// The URL that a Location field means when it comes from `base` (RFC 3986 section 5). What was
+/// asked for as a WebSocket stays one; nothing else becomes one, that is a usage error.
 Result<Url> resolve(const Url& base, std::string_view location);
 
 /// `url` with `query` added to its query: "?" or "&" as needed.

@@ -31,6 +31,33 @@ TEST_CASE("URLs as people type them") {
   CHECK(parse_url("").error().exit_status() == 3);
 }
 
+TEST_CASE("a WebSocket's URL is the http one that its upgrade asks for") {
+  const Url plain = *parse_url("WS://EXAMPLE.com:80/a/../b?q#frag");
+  CHECK(plain.text == "http://example.com/b?q");
+  CHECK(plain.scheme == "http");
+  CHECK(plain.port == 80);
+  CHECK(plain.websocket);
+  const Url secure = *parse_url("wss://u:p@example.com");
+  CHECK(secure.text == "https://example.com/");
+  CHECK(secure.port == 443);
+  CHECK(secure.userinfo == "u:p");
+  CHECK(secure.websocket);
+  CHECK(secure.origin() == parse_url("https://example.com:443/x")->origin());
+  CHECK(parse_url("ws://localhost:8080/s")->is_loopback());
+  CHECK(parse_url("ws://[::1]:80/")->text == "http://[::1]/");
+  CHECK(parse_url("example.com", "wss")->websocket);
+  CHECK_FALSE(parse_url("https://h/")->websocket);
+  CHECK(parse_url("wsx://h/").error().kind == Kind::usage);
+  CHECK(parse_url("ws://").error().exit_status() == 3);
+
+  CHECK(with_query(plain, "r=s")->websocket);
+  CHECK(resolve(plain, "/c")->websocket);
+  CHECK(resolve(plain, "wss://other/z")->text == "https://other/z");
+  CHECK(resolve(plain, "https://other/z")->websocket);
+  const auto refused = resolve(*parse_url("https://h/"), "wss://h/");
+  CHECK(refused.error().message == "paycurl speaks http and https, not wss");
+}
+
 TEST_CASE("a credential's origin is scheme, host and port") {
   const auto origin = [](const char* text) { return parse_url(text)->origin(); };
   CHECK(origin("http://a.com/x") == origin("http://A.COM:80/y"));
