@@ -5,6 +5,7 @@ import http.server
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -102,12 +103,47 @@ class Tls(unittest.TestCase):
         self.assertEqual(self.home.run("-k", front.url + "/free").code, 0)
         self.pays("-k", "--allow-http")
 
+    def test_tunnel(self):
+        proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tunnel)
+        self.addCleanup(proxy.server_close)
+        self.addCleanup(proxy.shutdown)
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        done = self.pays("--cacert", front.ca, "-i", "-x", f"http://127.0.0.1:{proxy.server_port}")
+        self.assertNotIn("Tunnel", done.text)
+
     def test_other_name(self):
         self.assertEqual(self.home.run("--cacert", front.ca, front.url.replace("localhost", "127.0.0.1")).code, 60)
 
     def test_one_connection(self):
         done = self.pays("--cacert", front.ca, "-w", "%{num_connects}")
         self.assertEqual(done.text, '{"ok":true}1')
+
+
+class Tunnel(http.server.BaseHTTPRequestHandler):
+    """A proxy that answers CONNECT, with a head of its own."""
+
+    def do_CONNECT(self):
+        host, port = self.path.rsplit(":", 1)
+        with socket.create_connection((host, int(port))) as server:
+            self.send_response(200, "Tunnel")
+            self.end_headers()
+            back = threading.Thread(target=self.carry, args=(server, self.connection))
+            back.start()
+            self.carry(self.connection, server)
+            back.join()
+        self.close_connection = True
+
+    @staticmethod
+    def carry(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def log_message(self, *_):
+        pass
 
 
 class Megabytes(http.server.BaseHTTPRequestHandler):
