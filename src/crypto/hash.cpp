@@ -112,4 +112,10 @@ Digest sha256(ByteView bytes) {
   return hash.finish();
 }
 
+ByteArray<20> sha1(ByteView bytes) {
+  ByteArray<20> digest{};
+  SHA1(bytes.data(), bytes.size(), digest.data());
+  return digest;
+}
+
 }  // namespace paycurl

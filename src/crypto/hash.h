@@ -15,6 +15,9 @@ Digest keccak256(ByteView bytes);
 /// SHA-256, FIPS 180-4.
 Digest sha256(ByteView bytes);
 
+/// SHA-1, FIPS 180-4. For the WebSocket handshake, which hides nothing with it.
+ByteArray<20> sha1(ByteView bytes);
+
 /// SHA-256 of bytes that arrive in pieces.
 class Sha256 {
  public:

@@ -29,6 +29,10 @@ TEST_CASE("keccak256 and sha256") {
   }
 }
 
+TEST_CASE("sha1, FIPS 180-4's example") {
+  CHECK(to_hex(sha1(as_bytes("abc"))) == "a9993e364706816aba3e25717850c26c9cd0d89d");
+}
+
 TEST_CASE("addresses and their checksums") {
   for (const Json& c : test::list(test::load("tempo-eip55"), "cases")) {
     CHECK(Address::parse(test::text(c, "lower"))->checksummed() == test::text(c, "checksum"));
