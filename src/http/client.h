@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,33 @@ class Stream {
   virtual void done(Result<> result, const Stats& stats) = 0;
 };
 
+struct Settings;
+
+/// Bytes to a server and from it, through TLS and a proxy's tunnel where the URL and the settings
+/// ask for them. Must not outlive its Client.
+class Connection {
+ public:
+  struct Peer {
+    std::string ip;  ///< the server's or a proxy's
+    int port = 0;
+  };
+
+  virtual ~Connection() = default;
+  /// Sends what goes without waiting, and says how many bytes that was. The others must come first
+  /// in the next call.
+  virtual Result<std::size_t> send(std::string_view bytes) = 0;
+  /// Fills the start of `out` with what is there, without waiting, and says how many bytes that
+  /// was: 0 at the end of the connection, nullopt when there is nothing now.
+  virtual Result<std::optional<std::size_t>> receive(std::span<char> out) = 0;
+  /// Returns when there may be bytes to receive or, with `to_send`, room for bytes to send, or when
+  /// the time is over. Ask `receive` first: bytes may wait above the socket. A signal is
+  /// Kind::interrupted or terminated, once for all of a client; later calls go on.
+  virtual Result<> wait(bool to_send, Duration at_most) = 0;
+  virtual Peer peer() const = 0;
+  /// The client's.
+  virtual const Settings& settings() const = 0;
+};
+
 /// Runs exchanges. Not thread-safe; callbacks come from inside `run`.
 class Client {
  public:
@@ -38,6 +66,10 @@ class Client {
   virtual void limit(int exchange, Duration from_now) = 0;
   /// Returns when no exchange is left.
   virtual void run() = 0;
+  /// Opens a connection of its own to the server that `request` would go to, under its deadlines
+  /// and its rule for peers; nothing of it is sent. Runs the exchanges that are queued too. Not
+  /// from inside a Stream's callbacks. Fails as an exchange does.
+  virtual Result<std::unique_ptr<Connection>> connect(const Request& request) = 0;
 };
 
 /// What all connections of a process have in common.

@@ -1,8 +1,10 @@
 // The Client, on libcurl's multi interface.
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include <curl/curl.h>
+#include <poll.h>
 
 #include "src/http/client.h"
 #include "src/http/curl_exchange.h"
@@ -12,9 +14,96 @@ namespace {
 
 using std::chrono::steady_clock;
 
+constexpr const char* kStopped = "stopped by a signal";
+
+/// The signal that ends what a client does: heeded once, so that what it ended can be put in order.
+class Interruption {
+ public:
+  explicit Interruption(const Settings& settings) : settings_(settings) {}
+
+  /// What to watch; -1 for nothing.
+  int fd() const { return heeded_ ? -1 : settings_.interrupt_fd; }
+  /// The signal's kind, the first time that it is asked for after the signal.
+  std::optional<Kind> caught() {
+    if (fd() < 0 || !settings_.interruption) return std::nullopt;
+    const auto kind = settings_.interruption();
+    heeded_ = kind.has_value();
+    return kind;
+  }
+
+ private:
+  const Settings& settings_;
+  bool heeded_ = false;
+};
+
+/// A connection that a handle holds as long as it stays where it was run, in the multi handle.
+class CurlConnection : public Connection {
+ public:
+  CurlConnection(std::unique_ptr<Exchange> exchange, CURLM* multi, Interruption& interruption)
+      : exchange_(std::move(exchange)), multi_(multi), interruption_(interruption) {
+    curl_easy_getinfo(exchange_->easy, CURLINFO_ACTIVESOCKET, &socket_);
+  }
+  ~CurlConnection() override { curl_multi_remove_handle(multi_, exchange_->easy); }
+  CurlConnection(const CurlConnection&) = delete;
+  CurlConnection& operator=(const CurlConnection&) = delete;
+
+  Result<std::size_t> send(std::string_view bytes) override {
+    if (refused_.empty()) refused_ = bytes.substr(0, kPiece);
+    std::size_t sent = 0;
+    const CURLcode code = curl_easy_send(exchange_->easy, refused_.data(), refused_.size(), &sent);
+    if (code == CURLE_AGAIN) return 0;
+    refused_.clear();
+    if (code != CURLE_OK) return failure_of(*exchange_, code);
+    return sent;
+  }
+
+  Result<std::optional<std::size_t>> receive(std::span<char> out) override {
+    std::size_t got = 0;
+    const CURLcode code = curl_easy_recv(exchange_->easy, out.data(), out.size(), &got);
+    if (code == CURLE_AGAIN) return std::nullopt;
+    if (code != CURLE_OK) return failure_of(*exchange_, code);
+    return got;
+  }
+
+  Result<> wait(bool to_send, Duration at_most) override {
+    const auto events = static_cast<short>(to_send ? POLLIN | POLLOUT : POLLIN);
+    std::array<pollfd, 2> watched{{{socket_, events, 0}, {interruption_.fd(), POLLIN, 0}}};
+    const auto millis = std::clamp<Duration::rep>(at_most.count(), 0, 3'600'000);
+    ::poll(watched.data(), watched.size(), static_cast<int>(millis));
+    if (const auto kind = interruption_.caught()) return Error{*kind, kStopped};
+    return {};
+  }
+
+  Peer peer() const override {
+    const Stats stats = stats_of(*exchange_);
+    return {stats.remote_ip, static_cast<int>(stats.remote_port)};
+  }
+  const Settings& settings() const override { return *exchange_->settings; }
+
+ private:
+  static constexpr std::size_t kPiece = 16 * 1024;
+
+  std::unique_ptr<Exchange> exchange_;
+  CURLM* multi_;
+  Interruption& interruption_;
+  curl_socket_t socket_ = CURL_SOCKET_BAD;
+  std::string refused_;  // TLS wants to be asked again with the very same buffer
+};
+
+/// Keeps what became of a connection.
+class Connecting : public Stream {
+ public:
+  Result<> head(const Head& /*head*/) override { return {}; }
+  Result<> data(std::string_view /*bytes*/) override { return {}; }
+  void done(Result<> result, const Stats& /*stats*/) override { outcome = std::move(result); }
+
+  Result<> outcome;
+};
+
 class CurlClient : public Client {
  public:
-  explicit CurlClient(Settings settings) : settings_(std::move(settings)) {
+  explicit CurlClient(Settings settings)
+      : settings_(std::move(settings)), interruption_(settings_) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     multi_ = curl_multi_init();
   }
@@ -58,13 +147,20 @@ class CurlClient : public Client {
       end_overdue();
       if (exchanges_.empty()) break;
       if (!waiting_.empty()) continue;
-      curl_waitfd extra{settings_.interrupt_fd, CURL_WAIT_POLLIN, 0};
-      const bool watched = settings_.interrupt_fd >= 0 && !interrupted_;
+      curl_waitfd extra{interruption_.fd(), CURL_WAIT_POLLIN, 0};
+      const bool watched = extra.fd >= 0;
       curl_multi_poll(multi_, watched ? &extra : nullptr, watched ? 1 : 0, wait_millis(), nullptr);
-      if (watched && settings_.interruption) {
-        if (const auto kind = settings_.interruption()) end_all(*kind);
-      }
+      if (const auto kind = interruption_.caught()) end_all(*kind);
     }
+  }
+
+  Result<std::unique_ptr<Connection>> connect(const Request& request) override {
+    Connecting connecting;
+    start(request, connecting);
+    exchanges_.back()->connects_only = true;
+    run();
+    if (!connecting.outcome) return connecting.outcome.error();
+    return std::make_unique<CurlConnection>(std::move(connected_), multi_, interruption_);
   }
 
  private:
@@ -87,22 +183,24 @@ class CurlClient : public Client {
   }
 
   void finish(Exchange& exchange, CURLcode code) {
-    curl_multi_remove_handle(multi_, exchange.easy);
+    const bool stands = exchange.connects_only && code == CURLE_OK && !exchange.failure;
+    if (!stands) curl_multi_remove_handle(multi_, exchange.easy);
     const Stats stats = stats_of(exchange);
     Result<> result;
     if (exchange.failure) {
       result = *exchange.failure;
     } else if (code != CURLE_OK) {
       result = failure_of(exchange, code);
-    } else if (!exchange.head_done) {
+    } else if (!exchange.head_done && !stands) {
       result =
           transport_error(CURLE_GOT_NOTHING, "the server closed the connection without an answer");
     }
     const auto found = std::find_if(exchanges_.begin(), exchanges_.end(),
                                     [&](const auto& owned) { return owned.get() == &exchange; });
-    const std::unique_ptr<Exchange> owned = std::move(*found);  // lives until `done` returns
+    std::unique_ptr<Exchange> owned = std::move(*found);  // lives until `done` returns
     exchanges_.erase(found);
     owned->stream->done(std::move(result), stats);
+    if (stands) connected_ = std::move(owned);
   }
 
   /// The deadlines that libcurl does not know, and exchanges that were cancelled.
@@ -157,9 +255,8 @@ class CurlClient : public Client {
   }
 
   void end_all(Kind kind) {
-    interrupted_ = true;
     for (const auto& exchange : exchanges_) {
-      cancel(exchange->id, {kind, "stopped by a signal"});
+      cancel(exchange->id, {kind, kStopped});
     }
   }
 
@@ -168,7 +265,8 @@ class CurlClient : public Client {
   std::vector<std::unique_ptr<Exchange>> exchanges_;
   std::vector<Exchange*> waiting_;
   int last_id_ = 0;
-  bool interrupted_ = false;
+  Interruption interruption_;
+  std::unique_ptr<Exchange> connected_;  // from `finish` to the end of `connect`
 };
 
 /// Keeps a whole answer.

@@ -37,6 +37,7 @@ struct Exchange {
   Stream* stream;
   CURL* easy;
   const Settings* settings;
+  bool connects_only = false;  // ends when the connection stands, which is then the handle's
   List fields, resolve;
   std::uint64_t offset = 0;  // into the request body
   Head head;

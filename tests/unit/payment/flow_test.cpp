@@ -51,6 +51,9 @@ class FakeClient : public http::Client {
   }
   void cancel(int, const Error&) override {}
   void limit(int, http::Duration) override {}
+  Result<std::unique_ptr<http::Connection>> connect(const http::Request&) override {
+    return http::transport_error(7, "there is no server");
+  }
   void run() override {
     while (!waiting_.empty()) {
       auto [id, request, stream] = std::move(waiting_.front());
