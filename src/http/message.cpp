@@ -57,13 +57,8 @@ Result<HeaderLine> parse_header_line(std::string_view line) {
   if (end == std::string_view::npos || end == 0) return bad;
   const std::string_view name = line.substr(0, end);
   const std::string_view value = trimmed(line.substr(end + 1));
-  constexpr std::string_view kTokenMarks = "!#$%&'*+-.^_`|~";
-  const bool is_token = std::all_of(name.begin(), name.end(), [&](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           kTokenMarks.find(c) != std::string_view::npos;
-  });
   const bool semicolon = line[end] == ';';
-  if (!is_token || (semicolon && !value.empty())) return bad;
+  if (!is_token(name) || (semicolon && !value.empty())) return bad;
   HeaderLine read{{std::string(name), std::string(value)}};
   read.removes = !semicolon && value.empty();
   return read;
@@ -72,6 +67,14 @@ Result<HeaderLine> parse_header_line(std::string_view line) {
 bool Head::is_event_stream() const {
   const std::string* type = headers.find("content-type");
   return type != nullptr && lower(*type).starts_with("text/event-stream");
+}
+
+bool is_token(std::string_view text) {
+  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           kMarks.find(c) != std::string_view::npos;
+  });
 }
 
 bool Head::is_redirect() const {

@@ -50,6 +50,9 @@ struct HeaderLine {
 };
 Result<HeaderLine> parse_header_line(std::string_view line);
 
+/// Whether `text` is a token of RFC 9110 section 5.6.2.
+bool is_token(std::string_view text);
+
 using Duration = std::chrono::milliseconds;
 
 /// How long parts of an exchange may take; zero is no limit. A passed deadline is transport
