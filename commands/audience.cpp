@@ -44,7 +44,9 @@ Result<> check_stdout() {
 std::string price_of(const Offer& offer) {
   if (!offer.quote) return "?";
   const Spend& spend = offer.quote->spend;
-  return spend.total.amount.is_zero() ? "0 (proof of identity)" : describe(spend.total);
+  if (spend.total.amount.is_zero()) return "0 (proof of identity)";
+  const std::string& unit = offer.quote->unit;
+  return describe(spend.total) + (unit.empty() ? "" : " a " + printable(unit, 30));
 }
 
 /// What a person reads of an event: the deltas of OpenAI and Anthropic, {"token"}, or plain text.
@@ -285,6 +287,9 @@ std::string describe_offers(const std::vector<Offer>& offers, std::size_t chosen
                  : spend.fee.amount.is_zero() ? "none"
                                               : "at most " + describe(spend.fee));
       add("mode", offer.quote->mode);
+      if (offer.quote->suggested_deposit) {
+        add("deposit", describe(*offer.quote->suggested_deposit) + " suggested");
+      }
     } else {
       add("request", printable(challenge.request.dump(), 400));
     }

@@ -59,6 +59,7 @@ int run_command_line(int argc, char** argv);
 std::unique_ptr<Command> make_request();
 std::unique_ptr<Command> make_account();
 std::unique_ptr<Command> make_payments();
+std::unique_ptr<Command> make_sessions();
 std::unique_ptr<Command> make_completions();
 
 }  // namespace paycurl

@@ -104,8 +104,8 @@ std::vector<std::string> with_empty_values(const CLI::App& app,
 
 /// "$UNSET" as a limit, a price or a payer must not pass for none.
 Result<> refuse_empty_values(const CLI::App& app) {
-  constexpr std::array<std::string_view, 5> kGroups{"Payment", "Choosing an offer", "Who pays",
-                                                    "Account", "Payments"};
+  constexpr std::array<std::string_view, 6> kGroups{"Payment", "Choosing an offer", "Who pays",
+                                                    "Account", "Payments",          "Sessions"};
   for (const CLI::Option* option : app.get_options()) {
     const bool is_strict =
         std::find(kGroups.begin(), kGroups.end(), option->get_group()) != kGroups.end() ||
@@ -161,9 +161,8 @@ const CommandEntry* find_command(std::string_view name) {
 
 /// Words that later versions will know; a host of that name is asked with `paycurl request NAME`.
 bool is_future_command(std::string_view name) {
-  constexpr std::array<std::string_view, 10> kNames{"sessions", "session",  "sign",    "decode",
-                                                    "validate", "services", "service", "discover",
-                                                    "config",   "doctor"};
+  constexpr std::array<std::string_view, 8> kNames{"sign",    "decode",   "validate", "services",
+                                                   "service", "discover", "config",   "doctor"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
@@ -279,6 +278,8 @@ const std::vector<CommandEntry>& command_table() {
       {"account", "accounts",
        "create | import | list | show | default | export | delete | fund | balance [NAME]",
        "the accounts that pay", &make_account},
+      {"sessions", "session", "list | show | close | sync | import [ID | URL]",
+       "payment channels, and what lies in them", &make_sessions},
       {"payments", "payment", "list | show | resume | export [ID]", "the journal of what was paid",
        &make_payments},
       {"completions", "", "bash | zsh | fish", "a completion script for your shell",

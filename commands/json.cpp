@@ -44,8 +44,8 @@ std::string kind_name(Kind kind) {
 
 /// What a script may do about it.
 std::string action_of(const Error& error) {
-  const bool is_limit =
-      error.reason == "max_spend" || error.reason == "per_day" || error.reason == "max_fee";
+  const bool is_limit = error.reason == "max_spend" || error.reason == "max_deposit" ||
+                        error.reason == "per_day" || error.reason == "max_fee";
   switch (error.kind) {
     case Kind::usage:
       return "fix_command";
@@ -200,6 +200,9 @@ Json offer_json(const Offer& offer) {
     json.set("price", money_json(spend.total));
     json.set("recipient", spend.payees.front().address);
     json.set("feePayer", offer.quote->sponsored ? "server" : "payer");
+    json.set("unit", Json::or_null(std::string_view(offer.quote->unit)));
+    const auto& deposit = offer.quote->suggested_deposit;
+    json.set("suggestedDeposit", deposit ? money_json(*deposit) : Json());
     Json splits = Json::array();
     for (std::size_t i = 1; i < spend.payees.size(); ++i) {
       const Money share{spend.payees[i].amount, spend.total.asset};
@@ -209,6 +212,30 @@ Json offer_json(const Offer& offer) {
     json.set("splits", std::move(splits));
   }
   return json;
+}
+
+Json channel_json(const Channel& channel) {
+  const auto money = [&](Amount amount) { return money_json({amount, channel.asset}); };
+  const auto time = [](Millis at) { return at == 0 ? Json() : Json(format_rfc3339(at)); };
+  return Json::object({{"id", channel.id},
+                       {"status", name_of(channel.status)},
+                       {"method", channel.method},
+                       {"network", channel.asset.network},
+                       {"origin", Json::or_null(std::string_view(channel.origin))},
+                       {"payer", channel.payer},
+                       {"payee", channel.payee},
+                       {"account", Json::or_null(std::string_view(channel.account))},
+                       {"escrow", Json::or_null(std::string_view(channel.escrow))},
+                       {"deposit", money(channel.deposit)},
+                       {"signed", money(channel.signed_amount)},
+                       {"accepted", money(channel.accepted)},
+                       {"spent", money(channel.spent)},
+                       {"remaining", money(channel.remaining())},
+                       {"units", channel.units},
+                       {"openedAt", time(channel.opened)},
+                       {"usedAt", time(channel.used)},
+                       {"withdrawableAt", time(channel.withdrawable.value_or(0))},
+                       {"source", channel.source}});
 }
 
 Json account_json(const Account& account) {

@@ -20,6 +20,8 @@ Json error_json(const Error& error, const Outcome* outcome = nullptr);
 /// A P object. `now` decides whether the kept body is still there.
 Json payment_json(const Row& row, Millis now);
 Json offer_json(const Offer& offer);
+/// An S object.
+Json channel_json(const Channel& channel);
 Json account_json(const Account& account);
 Json request_json(const http::Request& request);
 

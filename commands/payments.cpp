@@ -329,7 +329,9 @@ Outcome PaymentsCommand::resume_one(const Globals& globals, const Row& row) {
                   limits_,
                   {},
                   {},
-                  [this, &row] { return wallet_->spender_of(row, limits_); },
+                  [this, &row] {
+                    return wallet_->spender_of({row.account, row.payer}, limits_);
+                  },
                   [](const Offer&, const Payer&) { return Result<>(); },
                   globals.settings.state_folder,
                   audience,

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "commands/audience.h"
+#include "commands/closing.h"
 #include "commands/json.h"
 #include "commands/network.h"
 #include "commands/output.h"
@@ -48,6 +49,12 @@ class RequestCommand : public Command {
   Result<> confirm(const Globals& globals, const Offer& offer, const Payer& payer) const;
   void add_accept_payment(http::Request& request) const;
   void check_afterwards(Outcome& outcome) const;
+  int close_sessions(const Globals& globals);
+  struct SessionPlan {
+    std::string session;  ///< "open", "voucher", "topUp"; empty: a charge
+    std::optional<Money> deposit;
+  };
+  SessionPlan session_plan(const Offer& offer, const std::string& payer);
   Result<Json> quote_json(const Outcome& outcome);
   Result<> show(const Globals& globals, const http::Request& request, const Outcome& outcome,
                 const RequestAudience& audience, const std::string& file);
@@ -66,6 +73,7 @@ class RequestCommand : public Command {
   Network network_;
   std::unique_ptr<Wallet> wallet_;
   std::vector<Money> total_;
+  std::vector<Channel> used_;    // by the sessions of this run, each once
   bool output_is_gone_ = false;  // nobody takes what goes to stdout
 };
 
@@ -100,11 +108,38 @@ Result<int> RequestCommand::run(const Globals& globals) {
     gravest = graver(gravest, status);
     const bool is_last = i + 1 == options_.urls.size();
     if (const auto signal = caught_signal(); signal && !is_last) {
-      return graver(gravest, static_cast<int>(*signal));
+      gravest = graver(gravest, static_cast<int>(*signal));
+      break;
     }
     if (output_is_gone_) break;
   }
-  return gravest;
+  return options_.close ? graver(gravest, close_sessions(globals)) : gravest;
+}
+
+/// --close.
+int RequestCommand::close_sessions(const Globals& globals) {
+  ClosePlan plan;
+  plan.patience = session_choice_of(options_).patience;
+  plan.allow_http = options_.allow_http;
+  plan.deadlines = paid_deadlines_of(options_);
+  int status = 0;
+  for (const Channel& channel : used_) {
+    const auto spender = wallet_->spender_of({channel.account, channel.payer}, limits_);
+    Closed closed;
+    closed.channel = channel;
+    if (spender) {
+      closed = close_channel(channel, plan, network_, **spender);
+    } else {
+      closed.error = spender.error();
+    }
+    if (closed.error) {
+      say_error(*closed.error);
+      status = graver(status, closed.error->exit_status());
+    } else if (globals.verbosity > 0 || (!globals.silent && is_terminal(STDERR_FILENO))) {
+      say((globals.verbosity > 0 ? "$ " : "") + describe(closed));
+    }
+  }
+  return status;
 }
 
 /// As curl: each -O speaks of one URL.
@@ -242,6 +277,11 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
   output_is_gone_ = to_stdout && outcome.error &&
                     (outcome.error->reason == "unwritable" || outcome.error->transport == 23);
   if (is_paid(outcome)) add_money(total_, outcome.row->paid);
+  if (outcome.channel && outcome.channel->status == ChannelStatus::open) {
+    const auto same = [&](const Channel& other) { return other.id == outcome.channel->id; };
+    std::erase_if(used_, same);
+    used_.push_back(*outcome.channel);
+  }
   check_afterwards(outcome);
   tell(globals, outcome);
   auto shown = show(globals, request, outcome, audience, to.output);
@@ -293,6 +333,12 @@ void RequestCommand::tell(const Globals& globals, const Outcome& outcome) const 
   const Row& row = *outcome.row;
   say(bold(globals, "paid " + describe(row.paid)) + " to " + shortened(row.recipient) + " · " +
       row.method + "/" + row.intent + (row.reference ? " · " + shortened(*row.reference) : ""));
+  if (outcome.channel && !options_.close) {
+    const Channel& channel = *outcome.channel;
+    say(describe(Money{channel.remaining(), channel.asset}) + " of " +
+        describe(Money{channel.deposit, channel.asset}) +
+        " is still deposited; to take it back: paycurl sessions close " + channel.id.substr(0, 10));
+  }
 }
 
 Result<> RequestCommand::show(const Globals& globals, const http::Request& request,
@@ -339,7 +385,8 @@ Json RequestCommand::envelope_of(const http::Request& request, const Outcome& ou
     for (const auto& method : network_.methods) {
       if (method->name() == outcome.row->method) page = method->explorer(*outcome.row);
     }
-    payment.set("explorer", Json::or_null(std::string_view(page))).set("channel", Json());
+    payment.set("explorer", Json::or_null(std::string_view(page)))
+        .set("channel", outcome.channel ? channel_json(*outcome.channel) : Json());
     json.set("payment", std::move(payment));
   }
   json.set("total", money_list(total_));
@@ -354,6 +401,33 @@ Json RequestCommand::envelope_of(const http::Request& request, const Outcome& ou
                     {"firstByteMs", whole(outcome.stats.first_byte)},
                     {"totalMs", whole(outcome.stats.total + outcome.sign_millis)}}));
   return json;
+}
+
+/// What --dry-run says of a session: whether a channel would be opened, filled or used.
+RequestCommand::SessionPlan RequestCommand::session_plan(const Offer& offer,
+                                                         const std::string& payer) {
+  SessionPlan plan;
+  Escrow* escrow = offer.method->escrow();
+  if (offer.challenge->intent != "session" || escrow == nullptr) return plan;
+  const Spend& spend = offer.quote->spend;
+  const auto scope = escrow->scope(*offer.challenge, payer);
+  Channels* known = wallet_->known_channels();
+  auto channel = known != nullptr && scope && options_.session == "auto"
+                     ? known->current(*scope)
+                     : Result<std::optional<Channel>>(std::nullopt);
+  const auto deposit = offer.quote->suggested_deposit;
+  if (!channel || !*channel) {
+    plan.session = "open";
+    plan.deposit = deposit;
+    const auto own = parse_units(options_.deposit, spend.total.asset.decimals);
+    if (!options_.deposit.empty() && own) plan.deposit = Money{*own, spend.total.asset};
+    return plan;
+  }
+  const auto needed = (*channel)->spent.plus(spend.total.amount);
+  const bool fits = needed && *needed <= (*channel)->deposit;
+  plan.session = fits ? "voucher" : "topUp";
+  if (!fits) plan.deposit = deposit;
+  return plan;
 }
 
 /// The quote of --dry-run: who would pay how much of what they have.
@@ -385,13 +459,14 @@ Result<Json> RequestCommand::quote_json(const Outcome& outcome) {
       return error;
     }
   }
+  const SessionPlan plan = session_plan(*chosen, (*payer)->address);
   const bool proof = spend.total.amount.is_zero();
   return Json::object({{"offer", static_cast<std::int64_t>(chosen->number)},
                        {"total", money_json(spend.total)},
                        {"fee", spend.fee.amount.is_zero() ? Json() : money_json(spend.fee)},
-                       {"deposit", Json()},
+                       {"deposit", plan.deposit ? money_json(*plan.deposit) : Json()},
                        {"mode", proof ? Json() : Json(chosen->quote->mode)},
-                       {"session", Json()},
+                       {"session", Json::or_null(std::string_view(plan.session))},
                        {"payer", (*payer)->address},
                        {"account", (*payer)->name},
                        {"balance", std::move(balance)},

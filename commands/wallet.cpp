@@ -139,14 +139,14 @@ std::vector<Money> Wallet::signed_so_far() const {
   return spender_ ? spender_->signed_in_this_run() : std::vector<Money>();
 }
 
-Result<Spender*> Wallet::spender_of(const Row& row, const Limits& limits) {
+Result<Spender*> Wallet::spender_of(const Payer& payer, const Limits& limits) {
   const auto journal = ledger();
   if (!journal) return journal.error();
   // The key of the row before: a variable or a descriptor gives it only once.
-  const bool same = spender_ && spender_->payer().account == row.account &&
-                    spender_->payer().address == row.payer;
+  const bool same = spender_ && spender_->payer().account == payer.account &&
+                    spender_->payer().address == payer.address;
   if (same) return &*spender_;
-  const auto open = [this, account = row.account]() -> Result<PrivateKey> {
+  const auto open = [this, account = payer.account]() -> Result<PrivateKey> {
     const auto all = accounts(false);
     if (!all) return all.error();
     PayerChoice choice;
@@ -159,8 +159,7 @@ Result<Spender*> Wallet::spender_of(const Row& row, const Limits& limits) {
   };
   const auto open_channels = channels();
   if (!open_channels) return open_channels.error();
-  spender_.emplace(**journal, **open_channels, limits, Payer{row.account, row.payer}, open,
-                   &system_now);
+  spender_.emplace(**journal, **open_channels, limits, payer, open, &system_now);
   return &*spender_;
 }
 

@@ -40,8 +40,8 @@ class Wallet {
   Result<Spender*> spender(const PayerChoice& choice, const Limits& limits);
   /// What this process signed away until now.
   std::vector<Money> signed_so_far() const;
-  /// A spender that can finish `row`: of the account that began it.
-  Result<Spender*> spender_of(const Row& row, const Limits& limits);
+  /// A spender of an account by name: the one that began a payment or opened a channel.
+  Result<Spender*> spender_of(const Payer& payer, const Limits& limits);
 
   /// The password that the user named, or one typed at the terminal.
   Result<Secret> password(std::string_view question, bool fresh);

@@ -40,7 +40,9 @@ struct Channel {
   std::string source = "paycurl";
 
   /// What would come back if it were closed now.
-  Amount remaining() const { return deposit.minus(spent).value_or(Amount()); }
+  Amount remaining() const {
+    return status == ChannelStatus::closed ? Amount() : deposit.minus(spent).value_or(Amount());
+  }
 };
 
 /// An offer that was paid before and can be paid again ahead of the next 402.

@@ -35,6 +35,7 @@ Result<Settings> read_settings() {
   const std::string data = folder("XDG_DATA_HOME", "/.local/share");
   const std::string config = folder("XDG_CONFIG_HOME", "/.config");
   settings.state_folder = state.empty() ? "" : state + "/paycurl";
+  settings.mppx_state_folder = state.empty() ? "" : state + "/mppx";
   settings.data_folder = data.empty() ? "" : data + "/paycurl";
   settings.mppx_config_folder = config.empty() ? "" : config + "/mppx";
 

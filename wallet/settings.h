@@ -12,6 +12,7 @@ namespace paycurl {
 struct Settings {
   // XDG folders with "/paycurl" behind; empty when there is neither the variable nor HOME.
   std::string state_folder, data_folder;
+  std::string mppx_state_folder;   ///< where the npm CLI keeps its sessions
   std::string mppx_config_folder;  ///< where the npm CLI keeps its default account's name
 
   std::optional<std::string> max_spend, max_deposit, network, method, account, rpc_url;

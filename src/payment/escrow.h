@@ -20,6 +20,12 @@ class Escrow {
   virtual Result<Credential> close(const Channel& channel, const Challenge& challenge,
                                    Spender& spender) = 0;
 
+  /// What makes the payee tell its numbers: the voucher that it has already.
+  virtual Result<Credential> ask(const Channel& channel, const Challenge& challenge,
+                                 Spender& spender) = 0;
+  /// Which channels of `payer` could pay `challenge`; see Channel::scope.
+  virtual Result<std::string> scope(const Challenge& challenge, const std::string& payer) = 0;
+
   /// What the rail knows of a channel.
   struct Facts {
     bool exists = false;  ///< false: never opened, or closed

@@ -26,6 +26,10 @@ struct SessionChoice {
   std::chrono::milliseconds patience{30'000};  ///< with another process that is at the channel
 };
 
+/// Takes the payee's numbers from a receipt, as far as they can be believed: of this channel, spent
+/// <= accepted <= signed. Kind::protocol otherwise, and nothing is taken.
+Result<> take_numbers(const Receipt& receipt, Channel& channel);
+
 class Session {
  public:
   virtual ~Session() = default;

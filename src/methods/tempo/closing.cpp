@@ -26,17 +26,29 @@ Escrow::Facts facts_of(const ChannelState& state, Millis time) {
   return facts;
 }
 
+/// No more than was signed before.
+Result<Credential> credential(const char* action, const Channel& channel, Amount cumulative,
+                              const Challenge& challenge, Spender& spender) {
+  const auto descriptor = Descriptor::parse(channel.descriptor);
+  if (!descriptor) return descriptor.error();
+  if (cumulative > channel.signed_amount) return Error{Kind::internal, "more than was signed"};
+  const Digest id = channel_id(*descriptor);
+  const auto signature = spender.sign_covered(voucher_digest(*descriptor, id, cumulative));
+  if (!signature) return signature.error();
+  return Credential{challenge, voucher_payload(action, *descriptor, id, cumulative, *signature),
+                    source_of(descriptor->chain, spender.payer().address), false};
+}
+
 }  // namespace
 
 Result<Credential> close_credential(const Channel& channel, const Challenge& challenge,
                                     Spender& spender) {
-  const auto descriptor = Descriptor::parse(channel.descriptor);
-  if (!descriptor) return descriptor.error();
-  const Digest id = channel_id(*descriptor);
-  const auto signature = spender.sign_covered(voucher_digest(*descriptor, id, channel.spent));
-  if (!signature) return signature.error();
-  return Credential{challenge, voucher_payload("close", *descriptor, id, channel.spent, *signature),
-                    source_of(descriptor->chain, spender.payer().address), false};
+  return credential("close", channel, channel.spent, challenge, spender);
+}
+
+Result<Credential> same_voucher(const Channel& channel, const Challenge& challenge,
+                                Spender& spender) {
+  return credential("voucher", channel, channel.signed_amount, challenge, spender);
 }
 
 Result<std::vector<Escrow::Facts>> look_at_channels(const std::vector<Channel>& channels,

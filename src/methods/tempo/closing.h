@@ -11,6 +11,9 @@ namespace paycurl::tempo {
 /// What asks the payee to close `channel` for what it has spent, in answer to `challenge`.
 Result<Credential> close_credential(const Channel& channel, const Challenge& challenge,
                                     Spender& spender);
+/// The voucher that the payee has already.
+Result<Credential> same_voucher(const Channel& channel, const Challenge& challenge,
+                                Spender& spender);
 
 /// The chain's word on each channel, in their order. Kind::backend when a node is away.
 Result<std::vector<Escrow::Facts>> look_at_channels(const std::vector<Channel>& channels,

@@ -80,7 +80,6 @@ class TempoSession : public Session {
   Result<std::optional<Step>> channel_is_gone(const Error& why);
   Result<std::optional<Step>> accept_new_challenge(const Reply& reply, const Error& why);
   Result<std::optional<Step>> stream_voucher(Amount required);
-  Result<> read_numbers(const Receipt& receipt);
   Spend spend_of(Amount delta) const;
   Credential credential(Json payload) const {
     return {challenge_, std::move(payload), source_of(terms_.chain, spender_.payer().address),
@@ -438,30 +437,12 @@ Result<Session::Step> TempoSession::voucher(Amount cumulative, Action action, bo
 
 // ---- answers
 
-/// Takes the payee's numbers, as far as they can be believed: spent <= accepted <= signed.
-Result<> TempoSession::read_numbers(const Receipt& receipt) {
-  const auto channel = receipt.json.string_at("channelId");
-  const auto accepted_text = receipt.json.string_at("acceptedCumulative");
-  const auto spent_text = receipt.json.string_at("spent");
-  const auto units = receipt.json.optional_integer_at("units");
-  const auto accepted = accepted_text ? Amount::parse(*accepted_text) : std::nullopt;
-  const auto spent = spent_text ? Amount::parse(*spent_text) : std::nullopt;
-  const Error wrong{Kind::protocol, "the receipt's numbers are not those of our session"};
-  if (!channel || !accepted || !spent || !units) return wrong;
-  if (lower(*channel) != channel_->id) return wrong;
-  if (*spent > *accepted || *accepted > channel_->signed_amount) return wrong;
-  channel_->accepted = std::max(channel_->accepted, *accepted);
-  channel_->spent = std::max(channel_->spent, *spent);
-  channel_->units = std::max(channel_->units, units->value_or(0));
-  return {};
-}
-
 Result<> TempoSession::received(const Receipt& receipt) {
   if (!channel_) return {};
   if (auto held = hold(); !held) return held;
   auto fresh = channels_.find(channel_->id);
   if (fresh) channel_ = std::move(*fresh);
-  auto read = read_numbers(receipt);
+  auto read = take_numbers(receipt, *channel_);
   if (read) read = channels_.save_lightly(*channel_);
   lock_.release();
   return read;
@@ -481,7 +462,7 @@ Result<std::optional<Session::Step>> TempoSession::answered(const Reply& reply) 
   }
   if (done == Action::top_up) channel_->deposit = sum(channel_->deposit, added_);
   Result<> read;
-  if (reply.receipt) read = read_numbers(*reply.receipt);
+  if (reply.receipt) read = take_numbers(*reply.receipt, *channel_);
   if (!reply.receipt && done == Action::voucher && !alone_) {
     // Without a receipt a request counts as one unit.
     const Amount spent = sum(channel_->spent, terms_.amount);

@@ -186,6 +186,19 @@ class Tempo : public Method, public Escrow {
     return close_credential(channel, challenge, spender);
   }
 
+  Result<Credential> ask(const Channel& channel, const Challenge& challenge,
+                         Spender& spender) override {
+    return same_voucher(channel, challenge, spender);
+  }
+
+  Result<std::string> scope(const Challenge& challenge, const std::string& payer) override {
+    const auto terms = read_session(challenge, networks_);
+    const auto address = Address::parse(payer);
+    if (!terms) return terms.error();
+    if (!address) return address.error();
+    return scope_of(*address, *terms);
+  }
+
   Result<std::vector<Facts>> look_at(const std::vector<Channel>& channels,
                                      http::Client& client) override {
     return look_at_channels(channels, networks_, client);

@@ -1,0 +1,610 @@
+// paycurl sessions: what lies in payment channels, and how to get it back.
+#include <algorithm>
+#include <array>
+
+#include <dirent.h>
+
+#include "commands/closing.h"
+#include "commands/json.h"
+#include "commands/options.h"
+#include "commands/output.h"
+#include "commands/wallet.h"
+#include "src/base/text.h"
+
+namespace paycurl {
+namespace {
+
+constexpr std::uint64_t kMaxFile = 64UL * 1024;
+
+/// What sync found different.
+struct Change {
+  Channel before, after;
+  std::string text;
+};
+
+class SessionsCommand : public Command {
+ public:
+  void declare(OptionSet& set) override {
+    set.in("Sessions")
+        .positional("verb", verb_, "what to do")
+        .positional("which", which_, "sessions: an ID, the start of one, last, a URL or an origin")
+        .flag("--all", all_, "list: closed ones too; close, import: all there are")
+        .flag("--orphaned", orphaned_, "list: search the chain for channels we do not know")
+        .flag("--force", force_, "close: without the server, when it does not help")
+        .flag("--finalize", finalize_, "close: take back what a forced close has freed")
+        .flag("--dry-run", dry_run_, "close: say what would be closed")
+        .value("-a,--account", options_.account, "NAME", "of that account")
+        .value("--network", options_.network, "NAME", "mainnet, testnet or a chain id")
+        .value("--rpc-url", options_.rpc_url, "URL", "the chain's node to ask")
+        .flag("--offline", options_.offline, "never ask a chain's node")
+        .value("--max-fee", options_.max_fee, "LIMIT", "at most that much network fee (0.02)")
+        .value("--lock-timeout", options_.lock_timeout, "SECONDS",
+               "wait that long for a channel that another process is at (30)")
+        .flag("--allow-http", options_.allow_http, "close over plain http")
+        .flag("-k,--insecure", options_.insecure, "do not verify TLS certificates")
+        .value("--cacert", options_.cacert, "FILE", "trust the certificates in this file")
+        .value("-x,--proxy", options_.proxy, "URL", "use this proxy")
+        .list("-M,--method-option", options_.method_options, "KEY=VALUE",
+              "for the method: fee-token=0x...")
+        .value("--password-fd", password_.fd, "N",
+               "read the key file's password from this descriptor")
+        .value("--password-file", password_.file, "FILE",
+               "read the key file's password from this file");
+  }
+
+  Result<int> run(const Globals& globals) override;
+
+ private:
+  Result<> check_arguments() const;
+  Result<Channels*> channels();
+  Result<int> list();
+  Result<int> show();
+  Result<int> close();
+  Result<int> sync();
+  Result<int> import();
+  Result<std::vector<Channel>> targets(Channels& known);
+  Result<std::vector<Channel>> mppx_sessions() const;
+  Result<std::vector<Channel>> orphans(const std::vector<Channel>& known);
+  Result<std::optional<Change>> sync_one(Channels& known, Channel channel,
+                                         const Escrow::Facts& facts);
+  Result<Spender*> spender_of(const Channel& channel);
+  Escrow* escrow_of(const std::string& method) const;
+  Result<int> print_sessions(const std::vector<Channel>& found, Json more);
+  std::string footer(const std::vector<Channel>& found) const;
+
+  const Globals* globals_ = nullptr;
+  std::string verb_;
+  std::vector<std::string> which_;
+  bool all_ = false, orphaned_ = false, force_ = false, finalize_ = false, dry_run_ = false;
+  RequestOptions options_;
+  PasswordChoice password_;
+  Limits limits_;
+  Network network_;
+  std::unique_ptr<Wallet> wallet_;
+};
+
+Result<> SessionsCommand::check_arguments() const {
+  constexpr std::array<std::string_view, 6> kVerbs{"list",  "show", "view",
+                                                   "close", "sync", "import"};
+  if (std::find(kVerbs.begin(), kVerbs.end(), verb_) == kVerbs.end()) {
+    return Error{Kind::usage, "not something to do with sessions: " + printable(verb_, 40),
+                 "list, show, close, sync and import are"};
+  }
+  const auto only_for = [&](bool given, const char* option,
+                            std::initializer_list<std::string_view> verbs) -> Result<> {
+    if (!given || std::find(verbs.begin(), verbs.end(), verb_) != verbs.end()) return {};
+    return Error{Kind::usage, std::string(option) + " is not for sessions " + verb_};
+  };
+  for (const auto& checked :
+       {only_for(orphaned_, "--orphaned", {"list"}), only_for(force_, "--force", {"close"}),
+        only_for(finalize_, "--finalize", {"close"}), only_for(dry_run_, "--dry-run", {"close"}),
+        only_for(all_, "--all", {"list", "close", "import"}),
+        only_for(!which_.empty(), "an ID", {"show", "view", "close", "import"})}) {
+    if (!checked) return checked;
+  }
+  const bool names_some =
+      verb_ == "show" || verb_ == "view" || verb_ == "close" || verb_ == "import";
+  if (names_some && which_.empty() && !all_) {
+    return Error{Kind::usage, "which session? give its ID, a URL, or last",
+                 "see paycurl sessions list"};
+  }
+  if (all_ && !which_.empty()) return Error{Kind::usage, "--all and an ID exclude each other"};
+  return {};
+}
+
+Result<int> SessionsCommand::run(const Globals& globals) {
+  globals_ = &globals;
+  if (verb_.empty()) verb_ = "list";
+  if (auto fine = check_arguments(); !fine) return fine.error();
+  const auto limits = limits_of(options_, globals.settings);
+  if (!limits) return limits.error();
+  limits_ = *limits;
+  if (auto folder = globals.settings.need_state_folder(); !folder) return folder.error();
+  wallet_ = std::make_unique<Wallet>(globals, password_);
+  auto network = make_network(globals, options_);
+  if (!network) return network.error();
+  network_ = std::move(*network);
+  if (verb_ == "list") return list();
+  if (verb_ == "show" || verb_ == "view") return show();
+  if (verb_ == "close") return close();
+  if (verb_ == "sync") return sync();
+  return import();
+}
+
+/// Reading must not create a database where there is none.
+Result<Channels*> SessionsCommand::channels() {
+  const auto state = wallet_->state(false);
+  if (!state) return state.error();
+  return *state == nullptr ? Result<Channels*>(nullptr) : wallet_->channels();
+}
+
+Escrow* SessionsCommand::escrow_of(const std::string& method) const {
+  for (const auto& known : network_.methods) {
+    if (known->name() == method) return known->escrow();
+  }
+  return nullptr;
+}
+
+// ---- list, show
+
+/// The npm CLI's sessions, as far as they can be read; what cannot is said and left out.
+Result<std::vector<Channel>> SessionsCommand::mppx_sessions() const {
+  std::vector<Channel> found;
+  const std::string& base = globals_->settings.mppx_state_folder;
+  const std::string folder = base + "/sessions/v1/channels";
+  DIR* entries = base.empty() ? nullptr : ::opendir(folder.c_str());
+  if (entries == nullptr) return found;
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(entries)) {
+    const std::string name = entry->d_name;
+    if (name.ends_with(".json") && name.find(".tmp-") == std::string::npos) names.push_back(name);
+  }
+  ::closedir(entries);
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    http::Body file;
+    auto read = file.append_file(folder + "/" + name);
+    const auto text = read ? file.text(kMaxFile) : Result<std::optional<std::string>>(read.error());
+    const auto json =
+        text && *text ? Json::parse(**text) : Result<Json>(Error{Kind::usage, "it cannot be read"});
+    Escrow* escrow = escrow_of("tempo");
+    auto channel = json && escrow != nullptr
+                       ? escrow->from_mppx(*json)
+                       : Result<Channel>(Error{Kind::usage, "it cannot be read"});
+    if (channel) {
+      found.push_back(std::move(*channel));
+    } else {
+      say_note("left out " + name + " of mppx: " + channel.error().message);
+    }
+  }
+  return found;
+}
+
+/// Channels of every account we know that the chain has and `known` has not.
+Result<std::vector<Channel>> SessionsCommand::orphans(const std::vector<Channel>& known) {
+  std::vector<std::string> payers;
+  if (!options_.account.empty() || globals_->settings.has_private_key) {
+    const auto payer = wallet_->payer(payer_of(options_));
+    if (!payer) return payer.error();
+    payers.push_back((*payer)->address);
+  } else {
+    const auto accounts = wallet_->accounts(false);
+    if (!accounts) return accounts.error();
+    std::string note;
+    const auto all = (*accounts)->list(note);
+    if (!all) return all.error();
+    if (!note.empty()) say_note(note);
+    for (const Account& account : *all) {
+      if (!account.address.empty()) payers.push_back(account.address);
+    }
+  }
+  std::sort(payers.begin(), payers.end());
+  payers.erase(std::unique(payers.begin(), payers.end()), payers.end());
+  std::vector<Channel> found;
+  for (const std::string& payer : payers) {
+    for (const auto& method : network_.methods) {
+      if (method->escrow() == nullptr) continue;
+      auto there = method->escrow()->orphans(payer, *network_.client);
+      if (!there) return there.error();
+      for (Channel& channel : *there) {
+        const bool is_known = std::any_of(known.begin(), known.end(), [&](const Channel& other) {
+          return other.id == channel.id;
+        });
+        if (!is_known) found.push_back(std::move(channel));
+      }
+    }
+  }
+  return found;
+}
+
+/// What is still deposited, and what can be taken back: the reason to look at the list.
+std::string SessionsCommand::footer(const std::vector<Channel>& found) const {
+  std::vector<Money> deposited, withdrawable;
+  const Millis now = system_now();
+  for (const Channel& channel : found) {
+    if (channel.status == ChannelStatus::closed) continue;
+    add_money(deposited, {channel.remaining(), channel.asset});
+    if (channel.withdrawable.value_or(INT64_MAX) <= now) {
+      add_money(withdrawable, {channel.remaining(), channel.asset});
+    }
+  }
+  std::string text;
+  for (const Money& money : deposited) {
+    if (!money.amount.is_zero()) {
+      text += describe(money) + " on " + money.asset.network + " is deposited and not spent\n";
+    }
+  }
+  for (const Money& money : withdrawable) {
+    text += describe(money) + " can be taken back: paycurl sessions close --all --finalize\n";
+  }
+  return text;
+}
+
+std::string age(Millis since, Millis now) {
+  if (since == 0) return "-";
+  const std::int64_t seconds = std::max<std::int64_t>((now - since) / 1000, 0);
+  if (seconds < 120) return std::to_string(seconds) + " s";
+  if (seconds < 7200) return std::to_string(seconds / 60) + " min";
+  if (seconds < 172'800) return std::to_string(seconds / 3600) + " h";
+  return std::to_string(seconds / 86'400) + " d";
+}
+
+Result<int> SessionsCommand::print_sessions(const std::vector<Channel>& found, Json more) {
+  if (globals_->json_lines) {
+    std::string lines;
+    for (const Channel& channel : found) {
+      lines += with_hidden_escaped(channel_json(channel).dump()) + "\n";
+    }
+    auto printed = print(lines);
+    return printed ? Result<int>(0) : Result<int>(printed.error());
+  }
+  if (globals_->json) {
+    Json sessions = Json::array();
+    for (const Channel& channel : found) {
+      sessions.push(channel_json(channel));
+    }
+    Json json = envelope().set("sessions", std::move(sessions));
+    if (more.items() != nullptr) json.set("changes", std::move(more));
+    auto printed = print_json(json);
+    return printed ? Result<int>(0) : Result<int>(printed.error());
+  }
+  std::vector<std::vector<std::string>> rows;
+  const Millis now = system_now();
+  for (const Channel& channel : found) {
+    rows.push_back({(channel.source == "mppx" ? "mppx:" : "") + channel.id.substr(0, 12),
+                    std::string(name_of(channel.status)),
+                    describe(Money{channel.deposit, channel.asset}),
+                    "spent " + format_units(channel.spent, channel.asset.decimals),
+                    "left " + format_units(channel.remaining(), channel.asset.decimals),
+                    printable(channel.origin.empty() ? channel.payee : channel.origin, 60),
+                    age(channel.opened, now)});
+  }
+  std::string text = rows.empty() ? "no sessions\n" : table(rows) + footer(found);
+  auto printed = print(text);
+  return printed ? Result<int>(0) : Result<int>(printed.error());
+}
+
+Result<int> SessionsCommand::list() {
+  const auto known = channels();
+  if (!known) return known.error();
+  std::vector<Channel> found;
+  if (*known != nullptr) {
+    auto rows = (*known)->list(true);
+    if (!rows) return rows.error();
+    found = std::move(*rows);
+  }
+  auto foreign = mppx_sessions();
+  if (!foreign) return foreign.error();
+  if (orphaned_) {
+    auto lost = orphans(found);
+    if (!lost) return lost.error();
+    for (Channel& channel : *lost) {
+      const bool is_mppx = std::any_of(foreign->begin(), foreign->end(), [&](const Channel& other) {
+        return other.id == channel.id;
+      });
+      if (!is_mppx) found.push_back(std::move(channel));
+    }
+  }
+  for (Channel& channel : *foreign) {
+    const bool is_known = std::any_of(found.begin(), found.end(),
+                                      [&](const Channel& other) { return other.id == channel.id; });
+    if (!is_known) found.push_back(std::move(channel));
+  }
+  std::erase_if(found, [&](const Channel& channel) {
+    const bool over = channel.status == ChannelStatus::closed ||
+                      (channel.status == ChannelStatus::lost && channel.remaining().is_zero());
+    const bool of_other = !options_.account.empty() && channel.account != options_.account &&
+                          channel.source != "chain";
+    return (over && !all_) || of_other;
+  });
+  return print_sessions(found, Json());
+}
+
+Result<int> SessionsCommand::show() {
+  const auto known = channels();
+  if (!known) return known.error();
+  if (*known == nullptr) return Error{Kind::usage, "there are no sessions yet"};
+  if (which_.size() != 1) return Error{Kind::usage, "show takes one session"};
+  const auto channel = (*known)->find(which_.front());
+  if (!channel) return channel.error();
+  const Millis now = system_now();
+  if (globals_->json) {
+    auto printed = print_json(envelope().set("session", channel_json(*channel)));
+    return printed ? Result<int>(0) : Result<int>(printed.error());
+  }
+  const auto money = [&](Amount amount) { return describe(Money{amount, channel->asset}); };
+  std::vector<std::vector<std::string>> rows{
+      {"session", channel->id},
+      {"status", std::string(name_of(channel->status))},
+      {"with", printable(channel->url.empty() ? channel->origin : channel->url, 400)},
+      {"payee", channel->payee},
+      {"payer", channel->payer + " (" + printable(channel->account, 70) + ")"},
+      {"escrow", channel->escrow + " on " + channel->asset.network},
+      {"deposit", money(channel->deposit)},
+      {"signed", money(channel->signed_amount)},
+      {"accepted", money(channel->accepted)},
+      {"spent", money(channel->spent) + " for " + std::to_string(channel->units) + " units"},
+      {"left", money(channel->remaining())}};
+  if (channel->opened != 0) rows.push_back({"opened", format_rfc3339(channel->opened)});
+  if (channel->used != 0) rows.push_back({"used", format_rfc3339(channel->used)});
+  if (channel->withdrawable) {
+    rows.push_back({"can be taken back", time_until(*channel->withdrawable, now)});
+  }
+  auto printed = print(table(rows));
+  return printed ? Result<int>(0) : Result<int>(printed.error());
+}
+
+// ---- close
+
+bool is_same_endpoint(const Channel& channel, const http::Url& url) {
+  const auto own = http::parse_url(channel.url);
+  return own && own->origin() == url.origin() && own->path == url.path;
+}
+
+/// The sessions that the arguments name.
+Result<std::vector<Channel>> SessionsCommand::targets(Channels& known) {
+  auto open = known.list(false);
+  if (!open) return open.error();
+  if (all_) {
+    if (finalize_) {
+      std::erase_if(
+          *open, [](const Channel& channel) { return channel.status != ChannelStatus::closing; });
+    }
+    return open;
+  }
+  std::vector<Channel> found;
+  for (const std::string& which : which_) {
+    const bool is_url = which.find("://") != std::string::npos ||
+                        which.find('.') != std::string::npos ||
+                        which.find(':') != std::string::npos || which.starts_with("localhost");
+    if (!is_url) {
+      auto channel = known.find(which);
+      if (!channel) return channel.error();
+      found.push_back(std::move(*channel));
+      continue;
+    }
+    const auto url = http::parse_url(which);
+    if (!url) return url.error();
+    const std::size_t before = found.size();
+    for (const Channel& channel : *open) {
+      if (is_same_endpoint(channel, *url)) found.push_back(channel);
+    }
+    for (const Channel& channel : *open) {  // an origin, or another page of it
+      if (found.size() == before && channel.origin == url->origin()) found.push_back(channel);
+    }
+    if (found.size() == before) {
+      return Error{Kind::usage, "no open session with " + printable(which, 200),
+                   "see paycurl sessions list"};
+    }
+  }
+  return found;
+}
+
+Result<Spender*> SessionsCommand::spender_of(const Channel& channel) {
+  const std::string account = options_.account.empty() ? channel.account : options_.account;
+  return wallet_->spender_of({account, channel.payer}, limits_);
+}
+
+Result<int> SessionsCommand::close() {
+  const auto known = channels();
+  if (!known) return known.error();
+  if (*known == nullptr) return Error{Kind::usage, "there are no sessions yet"};
+  const auto found = targets(**known);
+  if (!found) return found.error();
+  ClosePlan plan;
+  plan.force = force_;
+  plan.finalize = finalize_;
+  plan.patience = session_choice_of(options_).patience;
+  plan.allow_http = options_.allow_http;
+  plan.deadlines = paid_deadlines_of(options_);
+  plan.deadlines.total = std::chrono::seconds(60);
+  int status = 0;
+  Json results = Json::array();
+  std::size_t failed_count = 0;
+  for (const Channel& channel : *found) {
+    Closed closed;
+    closed.channel = channel;
+    if (dry_run_) {
+      closed.status = "closed";
+      if (!globals_->json) {
+        (void)print("would close " + shortened(channel.id) + " with " +
+                    printable(channel.origin, 100) + ": " +
+                    describe(Money{channel.spent, channel.asset}) + " spent, " +
+                    describe(Money{channel.remaining(), channel.asset}) + " would come back\n");
+      }
+      results.push(closed_json(closed).set("dryRun", true));
+      continue;
+    }
+    const auto spender = spender_of(channel);
+    if (spender) {
+      closed = close_channel(channel, plan, network_, **spender);
+    } else {
+      closed.error = spender.error();
+    }
+    results.push(closed_json(closed));
+    if (closed.error) {
+      ++failed_count;
+      Error error = *closed.error;
+      error.message = "session " + shortened(channel.id) + ": " + error.message;
+      say_error(error);
+      status = graver(status, error.exit_status());
+    } else if (!globals_->json && !globals_->silent) {
+      (void)print(describe(closed) + "\n");
+    }
+  }
+  if (found->empty() && !globals_->json && !globals_->silent) (void)print("no session is open\n");
+  if (failed_count != 0 && found->size() > 1) {
+    say("paycurl: " + std::to_string(failed_count) + " of " + std::to_string(found->size()) +
+        " sessions were not closed");
+  }
+  if (!globals_->json) return status;
+  auto printed = print_json(envelope().set("results", std::move(results)));
+  return printed ? status : graver(status, printed.error().exit_status());
+}
+
+// ---- sync
+
+/// Makes one row what the chain says. Nothing is lowered that we signed.
+Result<std::optional<Change>> SessionsCommand::sync_one(Channels& known, Channel channel,
+                                                        const Escrow::Facts& facts) {
+  auto lock = known.lock(channel.scope, session_choice_of(options_).patience);
+  if (!lock) return lock.error();
+  auto fresh = known.find(channel.id);
+  if (!fresh) return fresh.error();
+  Change change{*fresh, *fresh, ""};
+  Channel& now = change.after;
+  const auto say_change = [&](const std::string& text) {
+    change.text += (change.text.empty() ? "" : ", ") + text;
+  };
+  if (now.status == ChannelStatus::opening) {
+    if (facts.exists) {
+      now.status = ChannelStatus::open;
+      now.opening.clear();
+      say_change("is open");
+    } else if (facts.now > now.opening_until + 6'000) {
+      now.status = ChannelStatus::closed;
+      now.deposit = Amount();
+      now.opening.clear();
+      say_change("was never opened");
+    }
+  } else if (!facts.exists) {
+    now.status = ChannelStatus::closed;
+    now.withdrawable.reset();
+    say_change("is closed");
+  }
+  if (facts.exists) {
+    if (now.deposit != facts.deposit) {
+      now.deposit = facts.deposit;
+      say_change("has a deposit of " + describe(Money{facts.deposit, now.asset}));
+    }
+    if (now.spent < facts.settled && facts.settled <= now.signed_amount) {
+      now.spent = facts.settled;
+      now.accepted = std::max(now.accepted, facts.settled);
+      say_change("has settled " + describe(Money{facts.settled, now.asset}));
+    }
+    if (now.withdrawable != facts.withdrawable) {
+      now.withdrawable = facts.withdrawable;
+      if (facts.withdrawable) now.status = ChannelStatus::closing;
+      if (!facts.withdrawable && now.status == ChannelStatus::closing) {
+        now.status = ChannelStatus::open;
+      }
+      say_change(facts.withdrawable ? "is closing" : "is not closing any more");
+    }
+  }
+  if (change.text.empty()) return std::optional<Change>();
+  if (auto saved = known.save(now); !saved) return saved.error();
+  return std::optional(std::move(change));
+}
+
+Result<int> SessionsCommand::sync() {
+  const auto known = channels();
+  if (!known) return known.error();
+  std::vector<Channel> rows;
+  if (*known != nullptr) {
+    auto all = (*known)->list(true);
+    if (!all) return all.error();
+    rows = std::move(*all);
+    std::erase_if(rows, [](const Channel& row) { return row.status == ChannelStatus::closed; });
+  }
+  Json changes = Json::array();
+  int status = 0;
+  for (const auto& method : network_.methods) {
+    if (method->escrow() == nullptr) continue;
+    std::vector<Channel> own;
+    std::copy_if(rows.begin(), rows.end(), std::back_inserter(own),
+                 [&](const Channel& row) { return row.method == method->name(); });
+    if (own.empty()) continue;
+    const auto facts = method->escrow()->look_at(own, *network_.client);
+    if (!facts) return facts.error();
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      const auto change = sync_one(**known, own[i], (*facts)[i]);
+      if (!change) {
+        say_error(change.error());
+        status = graver(status, change.error().exit_status());
+        continue;
+      }
+      if (!*change) continue;
+      changes.push(Json::object({{"id", (*change)->after.id},
+                                 {"before", name_of((*change)->before.status)},
+                                 {"after", name_of((*change)->after.status)},
+                                 {"message", (*change)->text}}));
+      if (!globals_->json && !globals_->silent) {
+        (void)print("session " + shortened((*change)->after.id) + " " + (*change)->text + "\n");
+      }
+    }
+  }
+  if (!globals_->json) {
+    if (changes.items()->empty() && !globals_->silent && status == 0) {
+      (void)print("nothing has changed in " + std::to_string(rows.size()) + " sessions\n");
+    }
+    return status;
+  }
+  auto after = *known == nullptr ? Result<std::vector<Channel>>(std::vector<Channel>())
+                                 : (*known)->list(false);
+  if (!after) return after.error();
+  const auto printed = print_sessions(*after, std::move(changes));
+  return printed ? graver(status, *printed) : printed;
+}
+
+// ---- import
+
+Result<int> SessionsCommand::import() {
+  const auto foreign = mppx_sessions();
+  if (!foreign) return foreign.error();
+  std::vector<Channel> chosen;
+  for (const Channel& channel : *foreign) {
+    const bool named = std::any_of(which_.begin(), which_.end(), [&](std::string which) {
+      if (which.starts_with("mppx:")) which.erase(0, 5);
+      return channel.id.starts_with(lower(which));
+    });
+    if (all_ || named) chosen.push_back(channel);
+  }
+  if (chosen.empty()) {
+    return Error{Kind::usage, "mppx has no such session", "see paycurl sessions list"};
+  }
+  const auto known = wallet_->channels();
+  if (!known) return known.error();
+  std::vector<Channel> imported;
+  for (Channel& channel : chosen) {
+    if ((*known)->find(channel.id)) {
+      say_note("session " + shortened(channel.id) + " is here already");
+      continue;
+    }
+    if (auto inserted = (*known)->insert(channel); !inserted) return inserted.error();
+    imported.push_back(channel);
+    if (!globals_->json && !globals_->silent) {
+      (void)print(
+          "took over session " + shortened(channel.id) +
+          "; pay with it here only: two tools that sign for one channel get in each other's way\n");
+    }
+  }
+  return globals_->json ? print_sessions(imported, Json()) : Result<int>(0);
+}
+
+}  // namespace
+
+std::unique_ptr<Command> make_sessions() {
+  return std::make_unique<SessionsCommand>();
+}
+
+}  // namespace paycurl
