@@ -166,6 +166,16 @@ Result<> RequestAudience::body(std::string_view bytes) {
   return fed ? written : fed;
 }
 
+Result<> RequestAudience::message(std::string_view data) {
+  if (to_.events == Destination::Events::raw) return write_body(std::string(data) + "\n");
+  http::ServerEvent event;
+  event.name = "message";
+  event.data = data;
+  event.has_data = true;
+  if (auto rendered = write_event(event); !rendered) return rendered;
+  return write_body(std::exchange(rendered_, ""));
+}
+
 Result<> RequestAudience::write_event(const http::ServerEvent& event) {
   if (!event.has_data) return {};
   if (to_.events == Destination::Events::text) {

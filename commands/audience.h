@@ -38,6 +38,7 @@ class RequestAudience : public Audience {
   Result<> prepare() override;
   Result<> head(const http::Head& head, HeadRole role) override;
   Result<> body(std::string_view bytes) override;
+  Result<> message(std::string_view data) override;
   void offers(const std::vector<Offer>& offers, const Offer* chosen) override;
   void paying(const Row& row) override;
   void receipt(const Receipt& receipt) override;

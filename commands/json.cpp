@@ -216,7 +216,7 @@ Json offer_json(const Offer& offer) {
 
 Json channel_json(const Channel& channel) {
   const auto money = [&](Amount amount) { return money_json({amount, channel.asset}); };
-  const auto time = [](Millis at) { return at == 0 ? Json() : Json(format_rfc3339(at)); };
+  const auto moment = [](Millis at) { return at == 0 ? Json() : Json(format_rfc3339(at)); };
   return Json::object({{"id", channel.id},
                        {"status", name_of(channel.status)},
                        {"method", channel.method},
@@ -232,9 +232,9 @@ Json channel_json(const Channel& channel) {
                        {"spent", money(channel.spent)},
                        {"remaining", money(channel.remaining())},
                        {"units", channel.units},
-                       {"openedAt", time(channel.opened)},
-                       {"usedAt", time(channel.used)},
-                       {"withdrawableAt", time(channel.withdrawable.value_or(0))},
+                       {"openedAt", moment(channel.opened)},
+                       {"usedAt", moment(channel.used)},
+                       {"withdrawableAt", moment(channel.withdrawable.value_or(0))},
                        {"source", channel.source}});
 }
 

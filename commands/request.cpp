@@ -266,6 +266,7 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
   const bool wants_all = options_.inspect || preference_.number;
   if (options_.pay && (!wants_all || asks_for_less)) add_accept_payment(request);
 
+  preference_.only_sessions = request.url.websocket;
   RequestAudience audience(globals, to);
   Flow flow = make_flow(globals, audience, prepared->redirects);
   Outcome outcome = flow.run(request);

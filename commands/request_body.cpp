@@ -165,7 +165,6 @@ Result<PreparedRequest> prepare_request(const RequestOptions& options, const std
   if (auto fine = check_url_text(text, options.globoff); !fine) return fine.error();
   auto url = http::parse_url(text, options.proto_default);
   if (!url) return url.error();
-  if (url->websocket) return Error{Kind::usage, "this paycurl does not speak ws and wss"};
   if (!body.query.empty()) {
     url = http::with_query(*url, body.query);
     if (!url) return url.error();
@@ -192,6 +191,9 @@ Result<PreparedRequest> prepare_request(const RequestOptions& options, const std
   if (!options.method.empty()) {
     prepared.redirects.keeps_method = true;
     request.method = options.method;
+  }
+  if (request.url.websocket && (request.body || request.method != "GET")) {
+    return Error{Kind::usage, "a WebSocket is only received: it takes no body and no method"};
   }
   request.deadlines = unpaid_deadlines_of(options);
   return prepared;

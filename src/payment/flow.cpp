@@ -46,6 +46,7 @@ Outcome Flow::Run::run(http::Request request) {
   if (take_known_offer()) return purchase(&outcome_.offers.front());
   const auto answer = ask();
   if (!answer) return std::move(outcome_);
+  if (protocol_for(answer->head) == nullptr || !options_.pay) return free_socket(*answer);
   return pay(*answer);
 }
 
@@ -75,7 +76,7 @@ std::optional<http::Answer> Flow::Run::ask() {
       continue;
     }
     if (!leg.is_delivery()) {
-      outcome_.challenged = true;
+      outcome_.challenged = protocol_for(*leg.head()) != nullptr;
       outcome_.challenge_millis = millis_since(start);
       return http::Answer{*leg.head(), std::move(leg.collected()), request_.url};
     }
@@ -102,8 +103,9 @@ Flow::Run::Fate Flow::Run::fate_of_unpaid(const http::Head& head) {
     if (target && !options_.follow) outcome_.redirect_url = target->text;
     return options_.follow ? Fate::discard : Fate::deliver;
   }
-  if (options_.pay && protocol_for(head) != nullptr) return Fate::collect;
-  return Fate::deliver;
+  // What answers the probe of a WebSocket is not what the user asked for.
+  const bool asks = options_.pay && protocol_for(head) != nullptr;
+  return asks || request_.url.websocket ? Fate::collect : Fate::deliver;
 }
 
 Result<> Flow::Run::refuse_free(const http::Head& head) const {

@@ -39,6 +39,8 @@ class Audience {
   virtual Result<> prepare() = 0;
   virtual Result<> head(const http::Head& head, HeadRole role) = 0;
   virtual Result<> body(std::string_view bytes) = 0;
+  /// A message of a WebSocket.
+  virtual Result<> message(std::string_view data) = 0;
   /// The offers, examined; `chosen` may be nullptr.
   virtual void offers(const std::vector<Offer>& offers, const Offer* chosen) = 0;
   /// The row is signed, the credential leaves now.

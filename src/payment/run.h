@@ -163,6 +163,9 @@ class Flow::Run {
   void send_aside(Session::Step step);
   void aside_done(const Result<>& result, const http::Answer& answer);
   void stop_stream(Error why);
+  class SocketTalk;
+  Outcome free_socket(const http::Answer& probe);
+  void talk_on_socket(const Session::Step& step, Method& method);
 
   FlowParts& parts_;
   const FlowOptions& options_;

@@ -22,6 +22,9 @@ std::optional<Refusal> excluded(const Offer& offer, const Preference& preference
   if (!preference.intent.empty() && preference.intent != challenge.intent) {
     return Refusal{"excluded", "--intent leaves out " + quoted(challenge.intent)};
   }
+  if (preference.only_sessions && challenge.intent != "session") {
+    return Refusal{"excluded", "only a session pays for a WebSocket"};
+  }
   if (!preference.sessions && challenge.intent == "session") {
     return Refusal{"excluded", "--no-session leaves out sessions"};
   }

@@ -18,6 +18,7 @@ struct Preference {
   std::optional<std::size_t> number;  ///< of this answer's offers, from 1
   bool allow_http = false;
   bool sessions = true;
+  bool only_sessions = false;  ///< for a WebSocket, which nothing else pays for
 };
 
 /// One offer of an answer, examined.

@@ -38,6 +38,7 @@ class Session {
   struct Step {
     Credential credential;
     bool alone = false;  ///< by itself, as a POST without a body, and not with the request
+    bool fills = false;  ///< a top-up, which never goes over a socket
   };
   /// The answer to a step.
   struct Reply {
@@ -60,6 +61,8 @@ class Session {
   virtual void delivered(std::size_t events, std::size_t bytes) = 0;
   /// Checks the receipt of a stream and saves its numbers.
   virtual Result<> received(const Receipt& receipt) = 0;
+  /// The receipt of a close: the channel is over.
+  virtual Result<> closed(const Receipt& receipt) = 0;
   /// The channel as it is now; nullopt before `pay`.
   virtual const std::optional<Channel>& channel() const = 0;
 };

@@ -49,8 +49,8 @@ Flow::Run::~Run() = default;
 /// An offer that this endpoint made before and that is still good: then the request need not be
 /// made once without payment.
 bool Flow::Run::take_known_offer() {
-  if (!options_.pay || options_.stop_at_offers || !options_.preference.sessions || !parts_.known ||
-      options_.preference.number) {
+  if (!options_.pay || options_.stop_at_offers || request_.url.websocket ||
+      !options_.preference.sessions || !parts_.known || options_.preference.number) {
     return false;
   }
   Channels* known = parts_.known();
@@ -207,6 +207,8 @@ void Flow::Run::converse(Session::Step step, Method& method) {
     if (step.alone) {
       reply = send_alone(step.credential);
       anything_sent = true;
+    } else if (request_.url.websocket) {
+      return talk_on_socket(step, method);
     } else {
       auto request = paid_request(*protocol_, step.credential);
       if (!request) return session_refused(request.error(), method);

@@ -60,6 +60,7 @@ def man_options(lines):
 def check_options(sections):
     helps = {"OPTIONS": options_of(output_of("--help", "all")),
              "ACCOUNTS": options_of(output_of("account", "--help"), COMMON_GROUPS),
+             "SESSIONS": options_of(output_of("sessions", "--help"), COMMON_GROUPS),
              "PAYMENTS": options_of(output_of("payments", "--help"), COMMON_GROUPS)}
     for section, options in helps.items():
         declared, described = {name for option in options for name in option}, man_options(sections[section])
@@ -78,10 +79,10 @@ def check_commands(sections):
     commands = {line.split()[0] for line in output_of("--help").split("Commands")[1].splitlines()[1:] if line.strip()}
     described = set(re.findall(r"^\.(?:Op )?Cm (\w+)", "\n".join(sections["SYNOPSIS"]), re.M))
     verbs = set()
-    for command in ("account", "payments"):
+    for command in ("account", "sessions", "payments"):
         usage = output_of(command, "--help").splitlines()[0]
         verbs |= {(command, verb) for verb in re.findall(r"[a-z]+(?= \||(?: \[))", usage.split(command, 1)[1])}
-    entries = set(re.findall(r"^\.It Cm (account|payments) (\w+)", "\n".join(sum(sections.values(), [])), re.M))
+    entries = set(re.findall(r"^\.It Cm (account|sessions|payments) (\w+)", "\n".join(sum(sections.values(), [])), re.M))
     differ("command", commands, described & commands | (described - commands - {"create", "list", "bash"}),
            "man/paycurl.1 SYNOPSIS")
     differ("command", {" ".join(v) for v in verbs}, {" ".join(v) for v in entries}, "man/paycurl.1")
@@ -89,7 +90,7 @@ def check_commands(sections):
 
 def check_exit_status(sections):
     declared = set(re.findall(r"^  \w+ = (\d+),", (ROOT / "src/base/error.h").read_text(), re.M))
-    declared -= {"3", "106"}  # a range of curl's; sessions are not there yet
+    declared -= {"3"}  # a range of curl's
     described = set()
     for line in sections["EXIT STATUS"]:
         if line.startswith(".It "):
@@ -108,7 +109,7 @@ def check_environment(sections):
     sources = "".join((ROOT / path).read_text() for path in ("wallet/settings.cpp", "wallet/environment.cpp",
                                                              "wallet/accounts.cpp"))
     # Read for later options only, or not ours to describe.
-    unused = {"PAYCURL_MAX_DEPOSIT", "SSLKEYLOGFILE", "HOME", "DISPLAY", "WAYLAND_DISPLAY"}
+    unused = {"SSLKEYLOGFILE", "HOME", "DISPLAY", "WAYLAND_DISPLAY"}
     ours = set(re.findall(r'"((?:PAYCURL|MPPX|SSL|CURL)_[A-Z_]+[A-Z])_?"', sources)) - unused
     theirs = set(re.findall(r"\b(?:PAYCURL|MPPX|SSL|CURL)_[A-Z_]+[A-Z]", "\n".join(sections["ENVIRONMENT"])))
     differ("variable", ours, theirs, "man/paycurl.1 ENVIRONMENT")

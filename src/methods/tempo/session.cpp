@@ -59,6 +59,7 @@ class TempoSession : public Session {
     fresh_data_ = true;
   }
   Result<> received(const Receipt& receipt) override;
+  Result<> closed(const Receipt& receipt) override;
   const std::optional<Channel>& channel() const override { return channel_; }
 
  private:
@@ -402,7 +403,7 @@ Result<Session::Step> TempoSession::top_up(Amount needed) {
   if (descriptor_.version == Version::v2) payload.set("descriptor", descriptor_.json());
   action_ = Action::top_up;
   alone_ = true;
-  return Step{credential(std::move(payload)), true};
+  return Step{credential(std::move(payload)), true, true};
 }
 
 Result<Session::Step> TempoSession::voucher(Amount cumulative, Action action, bool alone) {
@@ -446,6 +447,16 @@ Result<> TempoSession::received(const Receipt& receipt) {
   if (read) read = channels_.save_lightly(*channel_);
   lock_.release();
   return read;
+}
+
+Result<> TempoSession::closed(const Receipt& receipt) {
+  if (!channel_) return {};
+  if (auto held = hold(); !held) return held;
+  (void)take_numbers(receipt, *channel_);
+  channel_->status = ChannelStatus::closed;
+  auto saved = channels_.save(*channel_);
+  lock_.release();
+  return saved;
 }
 
 Result<std::optional<Session::Step>> TempoSession::answered(const Reply& reply) {

@@ -224,6 +224,7 @@ class Ears : public Audience {
   void offers(const std::vector<Offer>&, const Offer*) override {}
   void paying(const Row&) override {}
   void receipt(const Receipt&) override {}
+  Result<> message(std::string_view) override { return {}; }
   void payment_event(std::string_view, const Json&) override {}
   void note(const std::string& sentence) override { world_.notes.push_back(sentence); }
   Result<> prepared;
