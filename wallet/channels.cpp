@@ -135,7 +135,7 @@ Result<ChannelLock> Channels::lock(const std::string& scope, std::chrono::millis
                    "wait for it, or give it more time with --lock-timeout", "busy"};
     }
     std::this_thread::sleep_for(pause);
-    pause = std::min(pause * 2, std::chrono::microseconds(8'000));
+    pause = std::min(pause * 2, std::chrono::microseconds(4'000));
   }
   lock.fd_ = lock_;
   return lock;

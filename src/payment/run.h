@@ -148,6 +148,8 @@ class Flow::Run {
   class Aside;
   std::optional<Offer> offer_of(const Row& row, Method& method) const;
   Outcome pay_by_session(const Offer& offer, std::optional<Row> earlier);
+  std::optional<Json> ask_for_snapshot(const Offer& offer);
+  std::optional<Json> prove_for_snapshot(const http::Answer& asked, Method& method);
   void converse(Session::Step step, Method& method);
   Result<http::Request> request_alone(const Credential& credential) const;
   Session::Reply send_alone(const Credential& credential);

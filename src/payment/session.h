@@ -48,6 +48,11 @@ class Session {
     std::vector<Challenge> challenges;  ///< those of this method and intent
   };
 
+  /// Whether there is no channel that could pay, so that a new one would be opened. Kind::session
+  /// when another process keeps the lock.
+  virtual Result<bool> lacks_channel() = 0;
+  /// What the server says it remembers of a channel of ours; believed when the chain agrees.
+  virtual void remembered(Json snapshot) = 0;
   /// What pays for the request: a voucher, or what opens or fills the channel first. `again`: an
   /// earlier run paid for the same request and its answer was lost, so nothing new is signed.
   virtual Result<Step> pay(bool again) = 0;

@@ -7,12 +7,22 @@ namespace paycurl {
 namespace {
 
 constexpr std::size_t kMaxReply = 64UL * 1024;
-constexpr Millis kOfferLifetime = 3'600'000;     // of a challenge that names no end
+constexpr Millis kOfferLifetime = 3'600'000;  // of a challenge that names no end
+constexpr http::Duration kRecoveryDeadline{5'000};
 constexpr http::Duration kStepDeadline{60'000};  // an opening waits for the chain
 
 /// What an offer is remembered by: the query does not make another endpoint.
 std::string endpoint_of(const http::Request& request) {
   return request.method + " " + request.url.origin() + request.url.path;
+}
+
+/// JSON in standard base64, padded, or in base64url, as the draft has it.
+Result<Json> read_snapshot_field(std::string text) {
+  std::replace(text.begin(), text.end(), '+', '-');
+  std::replace(text.begin(), text.end(), '/', '_');
+  const auto bytes = from_base64url(text);
+  if (!bytes) return bytes.error();
+  return Json::parse(as_text(*bytes));
 }
 
 }  // namespace
@@ -114,11 +124,16 @@ std::optional<Offer> Flow::Run::offer_of(const Row& row, Method& method) const {
 Outcome Flow::Run::pay_by_session(const Offer& offer, std::optional<Row> earlier) {
   const bool again = earlier.has_value();
   if (again) can_resend_ = true;
-  if (auto begun = begin_row(offer, std::move(earlier)); !begun) return fail(begun.error());
   auto session = offer.method->session(*offer.challenge, options_.session, *spender_);
   if (!session) return fail(session.error());
   session_ = std::move(*session);
   offered_ = *offer.challenge;
+  const auto lacks = again ? Result<bool>(false) : session_->lacks_channel();
+  if (!lacks) return fail(lacks.error());
+  if (*lacks) {
+    if (auto snapshot = ask_for_snapshot(offer)) session_->remembered(std::move(*snapshot));
+  }
+  if (auto begun = begin_row(offer, std::move(earlier)); !begun) return fail(begun.error());
   const auto start = std::chrono::steady_clock::now();
   auto step = session_->pay(again);
   outcome_.sign_millis =
@@ -136,6 +151,73 @@ Outcome Flow::Run::pay_by_session(const Offer& offer, std::optional<Row> earlier
   session_.reset();  // lets go of the channel
   if (row_.seq != 0) spender_->ledger().release(row_.seq);
   return std::move(outcome_);
+}
+
+/// Before a channel is opened: the server may remember one of ours that we have lost. Its answer
+/// may say so, or it tells who proves to be the payer (mppx: HEAD, which asks for a proof). Nothing
+/// comes of a server that knows nothing of this, nor of a failure.
+std::optional<Json> Flow::Run::ask_for_snapshot(const Offer& offer) {
+  if (outcome_.head) {
+    if (const auto* field = outcome_.head->headers.find("payment-session-snapshot")) {
+      if (auto json = read_snapshot_field(*field)) return std::move(*json);
+    }
+  }
+  http::Request head = request_;
+  head.method = "HEAD";
+  head.body.reset();
+  head.headers.remove("content-type");
+  head.headers.remove("content-length");
+  head.headers.replace("Accept-Payment", offer.challenge->method + "/charge");
+  head.deadlines.total = kRecoveryDeadline;
+  if (head.url.scheme == "http" && !options_.preference.allow_http) {
+    head.peers = http::PeerRule::direct_loopback;
+  }
+  const auto asked = http::fetch(parts_.client, std::move(head), kMaxReply);
+  if (!asked || asked->head.status != 402) return std::nullopt;
+  return prove_for_snapshot(*asked, *offer.method);
+}
+
+std::optional<Json> Flow::Run::prove_for_snapshot(const http::Answer& asked, Method& method) {
+  for (auto& challenge : protocol_->read(asked)) {
+    if (!challenge || challenge->method != method.name() || challenge->intent != "charge" ||
+        method.refusal(*challenge)) {
+      continue;
+    }
+    challenge->url = request_.url;
+    const auto quote = method.quote(*challenge);
+    if (!quote || !quote->spend.total.amount.is_zero()) continue;
+    Offer proof;
+    proof.challenge = *challenge;
+    auto row = new_row(proof, spender_->payer());
+    if (!row) return std::nullopt;
+    row->http_method = "HEAD";
+    spender_->begin(std::move(*row));
+    const auto credential = method.pay(*challenge, *quote, *spender_);
+    Row written = spender_->row();
+    if (!credential) return std::nullopt;
+    http::Request head = request_;
+    head.method = "HEAD";
+    head.body.reset();
+    head.headers.remove("content-type");
+    head.deadlines.total = kRecoveryDeadline;
+    if (head.url.scheme == "http" && !options_.preference.allow_http) {
+      head.peers = http::PeerRule::direct_loopback;
+    }
+    std::optional<Json> snapshot;
+    if (protocol_->attach(*credential, head)) {
+      const auto told = http::fetch(parts_.client, std::move(head), kMaxReply);
+      if (told) written.http_status = told->head.status;
+      const auto* field = told ? told->head.headers.find("payment-session-snapshot") : nullptr;
+      if (field != nullptr) {
+        if (auto json = read_snapshot_field(*field)) snapshot = std::move(*json);
+      }
+    }
+    written.status = PaymentStatus::settled;  // nothing was to be moved
+    (void)spender_->ledger().answer(written, {{parts_.clock(), "answered"}});
+    spender_->ledger().release(written.seq);
+    return snapshot;
+  }
+  return std::nullopt;
 }
 
 /// What the spender wrote into the row.

@@ -51,6 +51,8 @@ class TempoSession : public Session {
                    : Address()),
         step_(step_of(terms_, networks)) {}
 
+  Result<bool> lacks_channel() override;
+  void remembered(Json snapshot) override { terms_.snapshot = std::move(snapshot); }
   Result<Step> pay(bool again) override;
   Result<std::optional<Step>> answered(const Reply& reply) override;
   Result<std::optional<Step>> event(std::string_view name, const Json& data) override;
@@ -217,6 +219,14 @@ Result<> TempoSession::resolve_opening() {
   auto forgotten = channels_.forget(*channel_);
   channel_.reset();
   return forgotten;
+}
+
+Result<bool> TempoSession::lacks_channel() {
+  if (choice_.fresh || !choice_.id.empty() || !terms_.snapshot.is_null()) return false;
+  if (auto held = hold(); !held) return held.error();
+  auto found = channels_.current(scope_of(payer_, terms_));
+  if (!found) return found.error();
+  return !*found;
 }
 
 // ---- paying

@@ -47,9 +47,6 @@ struct Snapshot {
 };
 Result<Snapshot> read_snapshot(const Json& json, const Address& payer);
 
-/// Reads the header field: JSON in standard base64 or base64url, padded or not.
-Result<Json> decode_snapshot(std::string_view field);
-
 /// Channels that can stand in for each other: payer, payee, token, escrow, chain and operator.
 std::string scope_of(const Address& payer, const SessionTerms& terms);
 std::string scope_of(const Descriptor& descriptor);

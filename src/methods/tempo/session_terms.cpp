@@ -112,13 +112,6 @@ Result<> place(const Json& details, const Networks& networks, SessionTerms& term
   return {};
 }
 
-/// Standard base64 or base64url, padded or not.
-Result<Bytes> from_any_base64(std::string text) {
-  std::replace(text.begin(), text.end(), '+', '-');
-  std::replace(text.begin(), text.end(), '/', '_');
-  return from_base64url(text);
-}
-
 }  // namespace
 
 Result<SessionTerms> read_session(const Challenge& challenge, const Networks& networks) {
@@ -159,15 +152,6 @@ Spend price_of(const SessionTerms& terms) {
   spend.fee = {Amount(), terms.fee_asset};
   spend.known_asset = terms.known_asset;
   return spend;
-}
-
-Result<Json> decode_snapshot(std::string_view field) {
-  if (field.size() > Json::kForeignLimit) return bad("its snapshot is too long");
-  const auto bytes = from_any_base64(std::string(field));
-  if (!bytes) return bad("its snapshot: " + bytes.error().message);
-  auto json = Json::parse(as_text(*bytes));
-  if (!json) return bad("its snapshot: " + json.error().message);
-  return json;
 }
 
 Result<Snapshot> read_snapshot(const Json& json, const Address& payer) {
