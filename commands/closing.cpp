@@ -53,7 +53,8 @@ Result<> Closing::close() {
   }
   auto lock = channels_.lock(channel().scope, plan_.patience);
   if (!lock) return lock.error();
-  if (auto fresh = channels_.find(channel().id)) closed_.channel = std::move(*fresh);
+  if (auto fresh = channels_.get(channel().id); fresh && *fresh)
+    closed_.channel = std::move(**fresh);
   if (auto unlocked = spender_.unlock(); !unlocked) return unlocked;
   if (channel().status == ChannelStatus::closed) return ended("already", Amount());
   if (channel().status == ChannelStatus::closing || plan_.finalize) return take_back();

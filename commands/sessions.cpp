@@ -289,26 +289,22 @@ Result<int> SessionsCommand::list() {
   if (!known) return known.error();
   std::vector<Channel> found;
   if (*known != nullptr) {
-    auto rows = (*known)->list(true);
+    auto rows = (*known)->list(all_);
     if (!rows) return rows.error();
     found = std::move(*rows);
   }
-  auto foreign = mppx_sessions();
-  if (!foreign) return foreign.error();
+  auto others = mppx_sessions();
+  if (!others) return others.error();
   if (orphaned_) {
-    auto lost = orphans(found);
+    auto lost = orphans(*others);
     if (!lost) return lost.error();
-    for (Channel& channel : *lost) {
-      const bool is_mppx = std::any_of(foreign->begin(), foreign->end(), [&](const Channel& other) {
-        return other.id == channel.id;
-      });
-      if (!is_mppx) found.push_back(std::move(channel));
-    }
+    std::move(lost->begin(), lost->end(), std::back_inserter(*others));
   }
-  for (Channel& channel : *foreign) {
-    const bool is_known = std::any_of(found.begin(), found.end(),
-                                      [&](const Channel& other) { return other.id == channel.id; });
-    if (!is_known) found.push_back(std::move(channel));
+  for (Channel& channel : *others) {
+    const auto own = *known == nullptr ? Result<std::optional<Channel>>(std::nullopt)
+                                       : (*known)->get(channel.id);
+    if (!own) return own.error();
+    if (!*own) found.push_back(std::move(channel));
   }
   std::erase_if(found, [&](const Channel& channel) {
     const bool over = channel.status == ChannelStatus::closed ||
@@ -469,9 +465,10 @@ Result<std::optional<Change>> SessionsCommand::sync_one(Channels& known, Channel
                                                         const Escrow::Facts& facts) {
   auto lock = known.lock(channel.scope, session_choice_of(options_).patience);
   if (!lock) return lock.error();
-  auto fresh = known.find(channel.id);
+  const auto fresh = known.get(channel.id);
   if (!fresh) return fresh.error();
-  Change change{*fresh, *fresh, ""};
+  if (!*fresh) return std::optional<Change>();
+  Change change{**fresh, **fresh, ""};
   Channel& now = change.after;
   const auto say_change = [&](const std::string& text) {
     change.text += (change.text.empty() ? "" : ", ") + text;
@@ -586,7 +583,9 @@ Result<int> SessionsCommand::import() {
   if (!known) return known.error();
   std::vector<Channel> imported;
   for (Channel& channel : chosen) {
-    if ((*known)->find(channel.id)) {
+    const auto there = (*known)->get(channel.id);
+    if (!there) return there.error();
+    if (*there) {
       say_note("session " + shortened(channel.id) + " is here already");
       continue;
     }

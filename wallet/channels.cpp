@@ -161,6 +161,15 @@ Result<std::optional<Channel>> Channels::current(const std::string& scope) {
   return found->empty() ? std::optional<Channel>() : std::optional(std::move(found->front()));
 }
 
+Result<std::optional<Channel>> Channels::get(const std::string& id) {
+  auto query = database_.prepare(select("WHERE id = ?"));
+  if (!query) return query.error();
+  query->bind(id);
+  auto found = rows(*query);
+  if (!found) return found.error();
+  return found->empty() ? std::optional<Channel>() : std::optional(std::move(found->front()));
+}
+
 Result<Channel> Channels::find(std::string_view id) {
   auto query =
       database_.prepare(id == "last" ? select("ORDER BY seq DESC LIMIT 1")
@@ -178,8 +187,7 @@ Result<Channel> Channels::find(std::string_view id) {
 
 Result<std::vector<Channel>> Channels::list(bool all) {
   auto query = database_.prepare(
-      select(all ? "ORDER BY seq DESC"
-                 : "WHERE status IN ('opening', 'open', 'closing') ORDER BY seq DESC"));
+      select(all ? "ORDER BY seq DESC" : "WHERE status != 'closed' ORDER BY seq DESC"));
   if (!query) return query.error();
   return rows(*query);
 }

@@ -82,9 +82,11 @@ class Channels {
 
   /// The newest channel of the scope that is open or being opened.
   Result<std::optional<Channel>> current(const std::string& scope);
+  /// The channel with exactly this id; nullopt when there is none.
+  Result<std::optional<Channel>> get(const std::string& id);
   /// The channel with this id, a unique prefix of it, or "last". Usage error otherwise.
   Result<Channel> find(std::string_view id);
-  /// Newest first; closed and lost ones only with `all`.
+  /// Newest first; closed ones only with `all`.
   Result<std::vector<Channel>> list(bool all);
 
   /// A new row; sets seq. Kind::session when there is one of that id.

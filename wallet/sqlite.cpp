@@ -100,7 +100,7 @@ constexpr std::array<const char*, 2> kMigrations{R"sql(
     source TEXT NOT NULL
   );
   CREATE INDEX channels_by_scope ON channels (scope, seq);
-  CREATE INDEX channels_in_use ON channels (seq) WHERE status IN ('opening', 'open', 'closing');
+  CREATE INDEX channels_not_closed ON channels (seq) WHERE status != 'closed';
   CREATE TABLE offers (
     endpoint TEXT PRIMARY KEY,
     protocol TEXT NOT NULL,

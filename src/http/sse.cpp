@@ -12,7 +12,9 @@ Result<> EventParser::feed(std::string_view bytes) {
       bytes.remove_prefix(1);
       continue;
     }
-    const std::size_t end = std::min(bytes.find_first_of("\r\n"), bytes.size());
+    const auto is_end = [](char c) { return c == '\n' || c == '\r'; };
+    const auto end =
+        static_cast<std::size_t>(std::find_if(bytes.begin(), bytes.end(), is_end) - bytes.begin());
     if (event_.raw.size() + end >= kMaxEvent) {
       return Error{Kind::protocol, "the stream has an event of more than 1 MiB"};
     }

@@ -8,8 +8,11 @@ memory are the kernel's account of the finished process (wait4), wall time is fr
 and never judges.
 """
 
+import base64
+import json
 import os
 import pathlib
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -50,6 +53,75 @@ def compare(title, a, b, runs=RUNS):
           f" wall {median(0, 0) * 1000:7.1f} / {median(1, 0) * 1000:7.1f} ms = {ratio(0):6.3f}"
           f"   CPU {median(0, 1) * 1000:7.1f} / {median(1, 1) * 1000:7.1f} ms = {ratio(1):6.3f}"
           f"   peak {median(0, 2) / 1024:6.1f} / {median(1, 2) / 1024:6.1f} MiB", flush=True)
+
+
+class Vouchers:
+    """Credentials for the next calls on an open channel, signed by viem: what curl would send."""
+
+    def __init__(self, net, node):
+        self.home = Home(rpc=net.rpc_url)
+        self.url = net.url + "/session"
+        done = self.home.run("--deposit", "0.9", self.url)
+        assert done.code == 0, done
+        state = sqlite3.connect(self.home.state / "paycurl.db")
+        self.id, descriptor, self.spent, payer = state.execute(
+            "SELECT id, descriptor, spent, payer FROM channels").fetchone()
+        self.challenge, = state.execute("SELECT challenge FROM offers").fetchone()
+        self.descriptor = json.loads(descriptor)
+        self.source = f"did:pkh:eip155:{self.descriptor['chain']}:{payer}"
+        self.signer = subprocess.Popen(
+            [node, str(HERE / "vouchers.mjs"), self.id, str(self.descriptor["chain"]), self.descriptor["escrow"]],
+            env={**os.environ, "MPPX_PRIVATE_KEY": PAYER_KEY}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def next(self):
+        self.spent = int(self.spent) + 1000
+        self.signer.stdin.write(f"{self.spent}\n")
+        self.signer.stdin.flush()
+        signature = self.signer.stdout.readline().strip()
+        members = ("payer", "payee", "operator", "token", "salt", "authorizedSigner", "expiringNonceHash")
+        payload = {"action": "voucher", "channelId": self.id, "cumulativeAmount": str(self.spent),
+                   "descriptor": {key: self.descriptor[key] for key in members}, "signature": signature}
+        credential = {"challenge": json.loads(self.challenge), "payload": payload, "source": self.source}
+        return "Payment " + base64.urlsafe_b64encode(json.dumps(credential).encode()).decode().rstrip("=")
+
+
+def count_vouchers(net, home, path, *options):
+    """Vouchers and top-ups that one run needed, and the events that came of it."""
+    net.clear()
+    done = home.run("-s", *options, net.url + path)
+    assert done.code == 0, done
+    actions = [(entry.get("payload") or {}).get("action") for entry in net.log()]
+    return actions.count("voucher") + actions.count("open"), actions.count("topUp"), done.out.count(b"data:")
+
+
+def sessions_bench(net, curl, mppx, env, node):
+    vouchers = Vouchers(net, node)
+    home = Home(rpc=net.rpc_url)
+    home.run("--deposit", "0.9", net.url + "/session")
+    call = lambda: ([PAYCURL, "-s", net.url + "/session"], home.env)
+    compare("call on a session, beside curl with a voucher", call,
+            lambda: ([curl, "-s", "-f", "-H", "Authorization: " + vouchers.next(), net.url + "/session"], env))
+    vouchers.signer.kill()
+    limits = ("--max-spend", "100", "--max-deposit", "100")
+    stream = lambda path: lambda: ([PAYCURL, "-s", *limits, net.url + path], home.env)
+    for path in ("/bench/cheap", "/bench/dear"):
+        fresh = Home(rpc=net.rpc_url)
+        signed, filled, events = count_vouchers(net, fresh, path, *limits)
+        print(f"{path}: {events} events, {signed} vouchers, {filled} top-ups")
+    compare("5 000 events at 0.000001, beside unmetered", stream("/bench/cheap"), stream("/bench/stream"), min(RUNS, 8))
+    compare("5 000 events at 0.001, beside unmetered", stream("/bench/dear"), stream("/bench/stream"), min(RUNS, 4))
+    compare("100 MiB of events, metered, beside unmetered", stream("/bench/big"), stream("/bench/stream-big"), min(RUNS, 4))
+    home.run(net.url + "/session/sse/plain")
+    subprocess.run([*mppx, net.url + "/session/sse/plain"], env=env, capture_output=True, timeout=60)
+    compare("50 events, beside mppx", stream("/session/sse"), lambda: ([*mppx, net.url + "/session/sse"], env), min(RUNS, 6))
+    state = sqlite3.connect(home.state / "paycurl.db")
+    rows = state.execute("SELECT * FROM channels LIMIT 1").fetchone()
+    state.executemany(f"INSERT INTO channels VALUES ({','.join('?' * len(rows))})",
+                      ((n + 1000, "0x%064x" % n, *rows[2:]) for n in range(100_000)))
+    state.commit()
+    listing = lambda *options: lambda: ([PAYCURL, "sessions", "list", *options], home.env)
+    compare("sessions list of 100 000, beside sessions show", listing(),
+            lambda: ([PAYCURL, "sessions", "show", "last"], home.env), min(RUNS, 4))
 
 
 def which(name):
@@ -96,6 +168,7 @@ def main():
                 plain(curl, "-s", "--data-binary", f"@{big}", net.url + "/free"), min(RUNS, 4))
         compare("--version, beside mppx --version", plain(PAYCURL, "--version"), plain(*mppx, "--version"), min(RUNS, 8))
         compare("charge, beside mppx", plain(PAYCURL, "-s", net.url + "/charge"), plain(*mppx, net.url + "/charge"), min(RUNS, 8))
+        sessions_bench(net, curl, mppx, env, node)
     finally:
         server.kill()
         signer.kill()

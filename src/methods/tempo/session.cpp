@@ -68,6 +68,7 @@ class TempoSession : public Session {
   enum class Action { none, open, voucher, ask, top_up };
 
   Result<> hold();
+  Result<> reload();
   Result<> find_channel();
   Result<> resolve_opening();
   Result<bool> take_over(const Snapshot& snapshot);
@@ -124,6 +125,15 @@ Result<> TempoSession::hold() {
   auto lock = channels_.lock(scope_of(payer_, terms_), choice_.patience);
   if (!lock) return lock.error();
   lock_ = std::move(*lock);
+  return {};
+}
+
+/// The row as it is now: other processes sign between our steps.
+Result<> TempoSession::reload() {
+  auto fresh = channels_.get(channel_->id);
+  if (!fresh) return fresh.error();
+  if (!*fresh) return Error{Kind::session, "the channel is gone from the journal", "", "stale"};
+  channel_ = std::move(**fresh);
   return {};
 }
 
@@ -451,8 +461,7 @@ Result<Session::Step> TempoSession::voucher(Amount cumulative, Action action, bo
 Result<> TempoSession::received(const Receipt& receipt) {
   if (!channel_) return {};
   if (auto held = hold(); !held) return held;
-  auto fresh = channels_.find(channel_->id);
-  if (fresh) channel_ = std::move(*fresh);
+  if (auto read = reload(); !read) return read;
   auto read = take_numbers(receipt, *channel_);
   if (read) read = channels_.save_lightly(*channel_);
   lock_.release();
@@ -618,9 +627,7 @@ Result<std::optional<Session::Step>> TempoSession::event(std::string_view name, 
                  "malformed"};
   }
   if (auto held = hold(); !held) return held.error();
-  auto fresh = channels_.find(channel_->id);
-  if (!fresh) return fresh.error();
-  channel_ = std::move(*fresh);
+  if (auto read = reload(); !read) return read.error();
   steps_ = 0;
   return stream_voucher(*required);
 }
