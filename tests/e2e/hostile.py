@@ -171,7 +171,10 @@ class Server:
                         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
                     size = int(request.headers.get("content-length", 0))
                     while len(data) < size:
-                        data += connection.recv(65536)
+                        chunk = connection.recv(65536)
+                        if not chunk:
+                            return
+                        data += chunk
                     request.body, data = data[:size], data[size:]
                     if request.path == "/rpc":
                         connection.sendall(self.node(request))
