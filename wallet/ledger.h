@@ -2,8 +2,8 @@
 //
 //   intent    durable before the signature      status not_sent
 //   signed    durable before anything is sent   status unknown
-//   answered  durable before the body is shown  status settled, rejected or unknown
-//   delivered the body was handed over whole
+//   answered  durable before a long body is shown  status unknown: a run that dies here is finished
+//   delivered the body was handed over whole    status settled; rejected or unknown without a body
 //
 // A row keeps what its credential is rebuilt from (signatures are deterministic), never the
 // credential, and drops that, the request's fields and its body as soon as no doubt is left.

@@ -43,7 +43,7 @@ Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url&
   if (head.status < 300 || outcome_.receipt || session_) {
     row_.status = outcome_.payment = PaymentStatus::settled;
     pieces_until_saved_ = may_be_short(head) ? 2 : 0;
-    if (pieces_until_saved_ == 0) save(PaymentStatus::settled, std::nullopt);
+    if (pieces_until_saved_ == 0) save_answered();
     if (receipt && !*receipt && !parser_) {
       parts_.audience.note("the server sent no receipt");
     }
@@ -58,14 +58,27 @@ Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url&
 }
 
 /// Writes the row. The events since the last time go with it.
+void Flow::Run::write(const Row& row) {
+  auto written =
+      spender_ != nullptr ? spender_->ledger().answer(row, std::exchange(events_, {})) : Result<>();
+  if (!written)
+    parts_.audience.note("the journal could not be updated: " + written.error().message);
+}
+
 void Flow::Run::save(PaymentStatus status, std::optional<Error> error) {
   row_.status = status;
   outcome_.payment = status;
   if (error) row_.error_code = error->exit_status();
-  auto saved = spender_ != nullptr ? spender_->ledger().answer(row_, std::exchange(events_, {}))
-                                   : Result<>();
-  if (!saved) parts_.audience.note("the journal could not be updated: " + saved.error().message);
+  write(row_);
   outcome_.row = row_;
+}
+
+/// Writes down that a long body has begun. Until it is over the row stays in doubt: when this
+/// process dies on the way, the next run asks with the same bytes and does not pay again.
+void Flow::Run::save_answered() {
+  Row answered = row_;
+  answered.status = PaymentStatus::unknown;
+  write(answered);
 }
 
 void Flow::Run::doubt(std::string why, std::string reason, int transport) {

@@ -123,7 +123,7 @@ Result<> Flow::Run::pass_on(std::string_view bytes, bool paid) {
   outcome_.body_size += static_cast<std::int64_t>(bytes.size());
   if (spool_ && paid) spool_->write(bytes);
   if (pieces_until_saved_ > 0 && --pieces_until_saved_ == 0) {
-    save(PaymentStatus::settled, std::nullopt);
+    save_answered();
   }
   if (sink_failure_) {
     return outcome_.body_size > Spool::kMaxBody ? Result<>(*sink_failure_) : Result<>();

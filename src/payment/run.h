@@ -134,7 +134,9 @@ class Flow::Run {
   void after_delivery(Leg& leg, Method& method);
   void after_refusal(Leg& leg, Method& method);
   void after_nothing(const Leg& leg, bool anything_sent);
+  void write(const Row& row);
   void save(PaymentStatus status, std::optional<Error> error);
+  void save_answered();
   void doubt(std::string why, std::string reason, int transport = 0);
   void settled_without(std::string why, std::string reason);
   std::optional<Row> take_up(const Row& row);
@@ -178,7 +180,7 @@ class Flow::Run {
   std::optional<Spool> spool_;
   Row row_;
   std::vector<Event> events_;
-  int pieces_until_saved_ = 0;  // of the body, until the row of a settled payment is written
+  int pieces_until_saved_ = 0;  // of the body, until the row says that it was answered
   bool sent_before_ = false;    // the credential left already, and its answer was lost
   bool can_resend_ = true;      // the request of a row in doubt is whole
   std::optional<Error> sink_failure_;

@@ -460,6 +460,47 @@ TEST_CASE("a truncated answer is paid and not delivered") {
   CHECK(outcome.payment == PaymentStatus::settled);
 }
 
+TEST_CASE("a run that dies in a long body is finished by the next with the same credential") {
+  World world;
+  std::vector<std::string> credentials;
+  world.client.server = [&](const http::Request& request) {
+    if (credential(request).empty()) return payment_required();
+    credentials.push_back(credential(request));
+    world.settle(credentials.back());
+    Reply reply{head_of(200), "goods", std::nullopt};
+    reply.head.headers.add("content-length", "1000000");
+    reply.head.headers.add("payment-receipt", "0x" + credentials.back());
+    return reply;
+  };
+  class Witness : public Ears {
+   public:
+    explicit Witness(World& world) : Ears(world), ledger_(world.ledger) {}
+    Result<> body(std::string_view bytes) override {
+      seen = *ledger_.find("last");
+      return Ears::body(bytes);
+    }
+    Row seen;
+
+   private:
+    Ledger& ledger_;
+  };
+  Witness ears(world);
+  const Outcome outcome = run(world, {}, "https://api.example.com/x", &ears);
+  CHECK(status(outcome) == 0);
+  CHECK(ears.seen.status == PaymentStatus::unknown);
+  CHECK(ears.seen.events.back().state == "answered");
+  REQUIRE(ears.seen.rebuild);
+  CHECK(world.ledger.find("last")->status == PaymentStatus::settled);
+
+  // What is there when it is killed in that moment.
+  REQUIRE(world.ledger.sign(ears.seen.seq, *ears.seen.signed_digest, *ears.seen.rebuild,
+                            ears.seen.reference));
+  CHECK(status(run(world)) == 0);
+  CHECK(world.chain.size() == 1);
+  REQUIRE(credentials.size() == 2);
+  CHECK(credentials[0] == credentials[1]);
+}
+
 TEST_CASE("an answer that cannot be written is kept") {
   World world;
   world.client.server = [&](const http::Request& request) { return honest(world, request); };
