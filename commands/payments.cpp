@@ -1,6 +1,9 @@
 // paycurl payments: the journal of what was paid, and the way out of doubt.
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands/audience.h"
@@ -246,15 +249,23 @@ Result<> PaymentsCommand::export_rows(const Globals& globals) {
 
 Result<> PaymentsCommand::show_body(const Globals& globals, const Row& row) {
   const auto fd = Spool::open(globals.settings.state_folder, row.id);
-  if (!fd || !row.body_size) {
-    return fd ? Error{Kind::usage, "the body of payment " + row.id + " was not kept whole"}
-              : fd.error();
+  if (!fd) return fd.error();
+  struct stat status {};
+  Result<> written;
+  // After a power loss the file may be shorter than its row says.
+  if (!row.body_size || ::fstat(*fd, &status) != 0 || status.st_size != *row.body_size) {
+    written = Error{Kind::usage, "the body of payment " + row.id + " was not kept whole"};
   }
   std::string chunk(64 * 1024, '\0');
-  Result<> written;
-  ssize_t got = 0;
-  while (written && (got = ::read(*fd, chunk.data(), chunk.size())) > 0) {
-    written = print(std::string_view(chunk).substr(0, static_cast<std::size_t>(got)));
+  ssize_t got = 1;
+  while (written && got > 0) {
+    got = ::read(*fd, chunk.data(), chunk.size());
+    if (got < 0) {
+      written =
+          Error{Kind::internal, std::string("reading the kept body: ") + std::strerror(errno)};
+    } else {
+      written = print(std::string_view(chunk).substr(0, static_cast<std::size_t>(got)));
+    }
   }
   ::close(*fd);
   return written;

@@ -484,6 +484,14 @@ class AfterPaying(Case):
         process = subprocess.run(f"{PAYCURL} {server.url}/u >&-", shell=True, env=self.home.env, stderr=subprocess.PIPE)
         self.assertEqual((process.returncode, server.credentials()), (23, []), process.stderr)
 
+    def test_kept_body_that_lost_its_end(self):
+        self.run_case(offering(), code=0, loss=10_000)
+        (kept,) = (self.home.state / "bodies").iterdir()
+        kept.write_bytes(b"go")  # as after a power loss
+        shown = self.home.run("payments", "show", "last", "--body")
+        self.assertEqual((shown.code, shown.out), (2, b""))
+        self.assertIn("not kept whole", shown.errors)
+
     def test_broken_output_of_what_is_said_about_it(self):
         for number, arguments in enumerate((["-j"], ["-o", os.devnull, "-w", "%{http_code}"], ["-D", "-", "-o", os.devnull])):
             with open("/dev/full", "wb") as full:
