@@ -1,0 +1,235 @@
+"""The table of scenarios: a command, the world it runs in, and what must be true afterwards.
+
+To add one, append a `Scenario` to TABLE. What another kind of payment needs beyond that: a subclass of `Market` whose
+`take` knows its credentials (`market`), a function that brings the world to the point before the command (`prepare`),
+and a function that compares both ledgers (`judge`).
+"""
+
+import atexit
+import dataclasses
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+from hostile import charge  # noqa: E402
+from lab import PAYCURL, Done, Home  # noqa: E402
+from market import Market, read_journal  # noqa: E402
+
+HANG = 10  # seconds
+LATER = 60  # seconds until nothing that was signed is valid any more
+GOODS = b"goods"
+
+SHIM = pathlib.Path(tempfile.mkdtemp(prefix="paycurl-shim-")) / "shim.so"
+atexit.register(shutil.rmtree, SHIM.parent, True)
+
+
+def build_shim():
+    if not SHIM.exists():
+        subprocess.run(["cc", "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", SHIM,
+                        HERE / "shim.c", "-ldl"], check=True)
+    return str(SHIM)
+
+
+class World:
+    """A home and a market that can be set back to where they were."""
+
+    def __init__(self, scenario):
+        self.scenario = scenario
+        self.market = scenario.market()
+        self.home = Home(rpc=self.market.url + "/rpc")
+        self.template = pathlib.Path(tempfile.mkdtemp(prefix="paycurl-template-")) / "home"
+        atexit.register(shutil.rmtree, self.template.parent, True)
+        self.journal = lambda: read_journal(self.home.state)
+        self.runs, self.wrong = [], []
+        self.keep()
+        scenario.prepare(self)
+        assert not self.wrong, self.wrong
+
+    def keep(self):
+        """What is there now is what `reset` goes back to."""
+        shutil.rmtree(self.template, True)
+        shutil.copytree(self.home.path, self.template)
+
+    def reset(self, journal=None):
+        shutil.rmtree(self.home.path)
+        shutil.copytree(self.template, self.home.path)
+        self.market.forget()
+        self.market.journal = journal or self.journal
+        self.before = {row["id"] for row in self.journal()}
+        self.runs, self.wrong = [], []
+
+    def close(self):
+        self.market.stop()
+        shutil.rmtree(self.template.parent, True)
+        shutil.rmtree(self.home.path, True)
+
+    def command(self):
+        return [word.format(url=self.market.url, home=self.home.path) for word in self.scenario.command]
+
+    def run(self, *, prefix=(), env=None):
+        """One run of the command. `prefix` is what it runs under; a prefix or environment may kill it."""
+        settled, arrived = dict(self.market.ledger), len(self.market.arrivals)
+        try:
+            process = subprocess.run([*prefix, PAYCURL, *self.command()], stdin=subprocess.DEVNULL, capture_output=True,
+                                     timeout=HANG, env={**self.home.env, **(env or {})})
+            done = Done(process.returncode, process.stdout, process.stderr)
+        except subprocess.TimeoutExpired as late:
+            done = Done(None, late.stdout or b"", late.stderr or b"")
+        self.market.rest()
+        done.body = self.scenario.output(self, done)
+        self.runs.append(done)
+        self.check_status(done, settled, self.market.arrivals[arrived:])
+        return done
+
+    def later(self):
+        """A run when everything that was signed has expired."""
+        self.market.ahead += LATER
+        return self.run(env={"LD_PRELOAD": build_shim(), "FAULTS_CLOCK": str(self.market.ahead)})
+
+    def finish(self):
+        """Clean runs after the fault, until one succeeds: at once, or with a documented status and then later."""
+        done = self.run()
+        if done.code == 0:
+            return
+        if done.code not in (100, 107, 108):
+            self.fault("stuck", f"the next run ended in {done.code}: {done.errors}")
+        elif (last := self.later()).code != 0:
+            self.fault("stuck", f"the next run ended in {done.code}, the one after it in {last.code}: {last.errors}")
+
+    def fault(self, kind, text):
+        self.wrong.append((kind, text))
+
+    def check_status(self, done, settled, arrivals):
+        """What EXIT STATUS in the manual promises, of any command."""
+        code, moved = done.code, len(self.market.ledger) - len(settled)
+        if code is None:
+            return self.fault("hang", f"still running after {HANG} s: {done.errors}")
+        if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
+            return None
+        if code < 0 or code > 128:
+            return self.fault("crash", repr(done))
+        if code != 0 and not done.err:
+            self.fault("silent", f"status {code} without a word")
+        if code == 0 and done.body != self.scenario.goods:
+            self.fault("status", f"status 0 with {len(done.body)} bytes of {len(self.scenario.goods)}: {done.errors}")
+        if (0 < code < 100 or code in (101, 102, 103, 104, 105, 109)) and (arrivals or moved):
+            self.fault("status", f"status {code}, and money moved: {done.errors}")
+        if code == 100 and any(key in self.market.ledger for _, key in arrivals):
+            self.fault("status", f"status 100, and the payment settled: {done.errors}")
+        if code == 107 and not any(row["status"] == "unknown" for row in self.journal()):
+            self.fault("status", f"status 107, and the journal knows of no doubt: {done.errors}")
+        if code == 108 and not self.market.ledger:
+            self.fault("status", f"status 108, and nothing was paid: {done.errors}")
+        return None
+
+    def judge(self):
+        """Every violation of this point as (kind, text)."""
+        for text in self.market.unrecorded:
+            self.fault("unrecorded", text)
+        self.scenario.judge(self)
+        return self.wrong
+
+
+def judge_purchases(world):
+    """What moved, against what was delivered (or said to be paid and lost), and against the journal."""
+    market = world.market
+    told = sum(1 for run in world.runs if run.code == 108)
+    whole = sum(1 for run in world.runs if run.body == world.scenario.goods)
+    if len(market.ledger) > whole + told:
+        world.fault("double", f"{len(market.ledger)} settled, {whole} delivered, {told} known to be lost")
+    rows = [row for row in world.journal() if row["id"] not in world.before]
+    name = lambda row: row["challenge_id"] if row["amount"] == "0" else row["reference"]
+    known = {name(row): row for row in rows if row["signed_digest"]}
+    for key, amount in market.ledger.items():
+        row = known.get(key)
+        if row is None or row["status"] not in ("settled", "unknown"):
+            world.fault("unrecorded", f"{key} settled, its row is {row and row['status']}")
+        elif int(row["amount"]) != amount:
+            world.fault("unrecorded", f"{key} moved {amount}, its row says {row['amount']}")
+    for row in rows:
+        if row["status"] == "settled" and name(row) not in market.ledger:
+            world.fault("unrecorded", f"row {row['id']} is settled for {name(row)}, and what moved is {market.ledger}")
+    if world.runs[-1].code == 0 and not any(row["status"] == "settled" for row in rows):
+        world.fault("unrecorded", "delivered, and no row is settled")
+
+
+    judge_kept_bodies(world, rows)
+
+
+def judge_kept_bodies(world, rows):
+    """A body that was kept comes back whole, or paycurl says that it does not."""
+    for row in rows:
+        if row["body_size"] is None:
+            continue
+        shown = world.home.run("payments", "show", row["id"], "--body")
+        if shown.code == 0 and shown.out != world.scenario.goods:
+            world.fault("status", f"{len(shown.out)} bytes of a kept body of {row['body_size']}, and status 0")
+
+
+def judge_reading(world):
+    """A command that only reads the journal: no credential, no new row."""
+    if world.market.arrivals:
+        world.fault("double", "a command that only reads has paid")
+    if {row["id"] for row in world.journal()} != world.before:
+        world.fault("unrecorded", "a command that only reads has changed the journal")
+
+
+def fresh(world):
+    """Nothing was ever paid here: the run creates its folders and the journal."""
+
+
+def used(world):
+    """A payment was made before."""
+    world.reset()
+    subprocess.run([PAYCURL, world.market.url + "/before"], env=world.home.env, capture_output=True, check=True)
+    world.keep()
+
+
+def before_checkpoint(world):
+    """The next payment folds the write-ahead log into the database."""
+    database = world.home.state / "paycurl.db"
+    world.reset()
+    for _ in range(100):
+        world.keep()
+        size = database.stat().st_size if database.exists() else 4096
+        subprocess.run([PAYCURL, world.market.url + "/before"], env=world.home.env, capture_output=True, check=True)
+        if database.stat().st_size > size:
+            return
+    raise AssertionError("the log is never folded into the database")
+
+
+def from_stdout(world, done):
+    return done.out
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    name: str
+    command: tuple  # {url} is the market, {home} the home folder
+    market: Callable = Market
+    prepare: Callable = fresh  # brings a new world to where each point begins
+    goods: bytes = GOODS  # what a run that succeeds delivers
+    output: Callable = from_stdout  # (world, done): what a run delivered
+    judge: Callable = judge_purchases  # reports to world.fault
+
+
+LARGE = bytes(range(256)) * 800
+
+PUSH = charge(supportedModes=["push"])
+
+TABLE = [
+    Scenario("charge", ("{url}/x",)),
+    Scenario("charge-refused", ("{url}/x",), prepare=used, market=lambda: Market(replay="refuse")),
+    Scenario("charge-large", ("{url}/x",), prepare=used, market=lambda: Market(body=LARGE), goods=LARGE),
+    Scenario("charge-checkpoint", ("{url}/x",), prepare=before_checkpoint),
+    Scenario("push", ("{url}/x",), market=lambda: Market(PUSH)),
+    Scenario("push-refused", ("{url}/x",), prepare=used, market=lambda: Market(PUSH, replay="refuse")),
+    Scenario("proof", ("{url}/x",), market=lambda: Market(charge("0"))),
+    Scenario("body", ("payments", "show", "last", "--body"), prepare=used, judge=judge_reading),
+]
