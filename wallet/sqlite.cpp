@@ -2,7 +2,9 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -11,6 +13,8 @@
 
 namespace paycurl {
 namespace {
+
+constexpr std::chrono::milliseconds kPatience{10'000};  // with other processes at the journal
 
 // Step n brings a database of version n to n + 1. Released steps never change.
 constexpr std::array<const char*, 2> kMigrations{R"sql(
@@ -251,16 +255,27 @@ Error Database::failure(const char* doing) const {
           "nothing is paid without it; see that its disk has room and works"};
 }
 
-Result<> Database::configure() {
-  sqlite3_busy_timeout(database_.get(), 10'000);
-  auto mode = prepare("PRAGMA journal_mode=WAL");
-  if (!mode) return mode.error();
-  const auto row = mode->step();
-  if (!row) return row.error();
-  if (!*row || mode->text(0) != "wal") {
-    return Error{Kind::internal, "the journal cannot use a write-ahead log on this file system",
-                 "set XDG_STATE_HOME to a local disk"};
+/// Switches to a write-ahead log, which a new database does not have. Processes that do so at the
+/// same moment would wait for each other, so SQLite fails at once in one of them: it tries again.
+Result<> Database::use_log() {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (true) {
+    auto mode = prepare("PRAGMA journal_mode=WAL");
+    const auto row = mode ? mode->step() : Result<bool>(mode.error());
+    if (row && *row && mode->text(0) == "wal") return {};
+    if (row) {
+      return Error{Kind::internal, "the journal cannot use a write-ahead log on this file system",
+                   "set XDG_STATE_HOME to a local disk"};
+    }
+    const bool is_busy = sqlite3_errcode(database_.get()) == SQLITE_BUSY;
+    if (!is_busy || std::chrono::steady_clock::now() >= end) return row.error();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
+}
+
+Result<> Database::configure() {
+  sqlite3_busy_timeout(database_.get(), static_cast<int>(kPatience.count()));
+  if (auto switched = use_log(); !switched) return switched;
   // The log is folded into the database now and then, not at the end of every payment; a short log
   // is quickly read by the next process.
   sqlite3_db_config(database_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);

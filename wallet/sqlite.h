@@ -78,6 +78,7 @@ class Database {
     void operator()(sqlite3* database) const;
   };
   Error failure(const char* doing) const;
+  Result<> use_log();
   Result<> configure();
   Result<> migrate();
 

@@ -353,6 +353,32 @@ TEST_CASE("lists are filtered and newest first") {
   CHECK(j.ledger.list(filter)->empty());
 }
 
+TEST_CASE("processes that make the journal at the same moment all get it") {
+  for (int round = 0; round < 40; ++round) {
+    const test::Folder folder;
+    int gate[2];
+    REQUIRE(::pipe(gate) == 0);
+    std::vector<pid_t> children;
+    for (int i = 0; i < 8; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        char byte = 0;
+        ::close(gate[1]);
+        (void)!::read(gate[0], &byte, 1);
+        ::_exit(Database::open(folder / "state", true).has_value() ? 0 : 1);
+      }
+      children.push_back(child);
+    }
+    ::close(gate[0]);
+    ::close(gate[1]);
+    for (const pid_t child : children) {
+      int status = -1;
+      ::waitpid(child, &status, 0);
+      CHECK(status == 0);
+    }
+  }
+}
+
 TEST_CASE("the state folder is private, and anything else is refused") {
   test::Folder folder;
   const std::string state = folder / "a/b/state";
