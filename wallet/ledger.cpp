@@ -268,20 +268,29 @@ Result<> Ledger::sign_step(Row& row, const MaySpend& may_spend,
   if (!today) return today.error();
   if (auto allowed = may_spend(*today); !allowed) return allowed;
   const bool is_new = row.seq == 0;
+  const std::string digest = row.signed_digest.value_or("");
+  Result<> done;
   if (is_new) {
-    if (auto inserted = insert(row); !inserted) return inserted;
+    done = insert(row);
+    if (done) done = sign(row.seq, digest, row.rebuild.value_or(""), row.reference);
   } else {
-    auto update = database_.prepare("UPDATE payments SET amount = ?, fee = ? WHERE seq = ?");
-    if (!update) return update.error();
-    update->bind(row.paid.amount.decimal()).bind(row.fee.decimal()).bind(row.seq);
-    if (auto raised = update->run(); !raised) return raised;
+    done = raise(row, digest);
   }
-  auto done =
-      sign(row.seq, row.signed_digest.value_or(""), row.rebuild.value_or(""), row.reference);
   if (done) done = alongside();
   if (done) done = transaction->commit();
   if (!done && is_new) release(std::exchange(row.seq, 0));
   return done;
+}
+
+Result<> Ledger::raise(const Row& row, std::string_view digest) {
+  auto update = database_.prepare(
+      "UPDATE payments SET amount = ?, fee = ?, status = ?, signed_digest = ?, rebuild = ?, "
+      "reference = ?, session = ? WHERE seq = ?");
+  if (!update) return update.error();
+  update->bind(row.paid.amount.decimal()).bind(row.fee.decimal());
+  update->bind(name_of(PaymentStatus::unknown)).bind(digest).bind_optional(row.rebuild);
+  update->bind_optional(row.reference).bind_optional(row.session);
+  return update->bind(row.seq).run();
 }
 
 Result<> Ledger::sign(std::int64_t seq, std::string_view digest, std::string_view rebuild,

@@ -149,6 +149,13 @@ Result<> check_owner(const std::string& path, mode_t kind) {
       "paycurl keeps its journal there; make it yours alone (chmod go-w) or set XDG_STATE_HOME"};
 }
 
+/// SQLite has no queue, and its own waiting grows to 100 ms, in which others come first: with many
+/// processes one would wait for ever. Short waits give each its turn.
+int wait_for_writer(void*, int times) {
+  std::this_thread::sleep_for(std::chrono::microseconds(500 + 400 * (times % 8)));
+  return times < 20'000 ? 1 : 0;  // about 40 s
+}
+
 }  // namespace
 
 Result<> make_private_folder(const std::string& path) {
@@ -274,7 +281,7 @@ Result<> Database::use_log() {
 }
 
 Result<> Database::configure() {
-  sqlite3_busy_timeout(database_.get(), static_cast<int>(kPatience.count()));
+  sqlite3_busy_handler(database_.get(), &wait_for_writer, nullptr);
   if (auto switched = use_log(); !switched) return switched;
   // The log is folded into the database now and then, not at the end of every payment; a short log
   // is quickly read by the next process.
