@@ -287,7 +287,7 @@ Result<OpenedLog> read_opened(const Json& log, Version version, std::uint64_t ch
     *into = *read;
   }
   opened.deposit = *Amount::from_big_endian(words.back());
-  if (channel_id(d) != words[1]) return not_one;
+  if (to_0x(words[0]) != opened_topic(version) || channel_id(d) != words[1]) return not_one;
   return opened;
 }
 
