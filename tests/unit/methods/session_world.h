@@ -221,6 +221,26 @@ inline std::string said(const Session::Step& step, std::string_view key) {
              : "";
 }
 
+/// "voucher 3000", "open 1000", "topUp 500".
+inline std::string told(const Session::Step& step) {
+  const std::string action = said(step, "action");
+  return action + " " + said(step, action == "topUp" ? "additionalDeposit" : "cumulativeAmount");
+}
+
+inline std::string told(const Result<Session::Step>& step) {
+  return step ? told(*step) : "error " + step.error().reason;
+}
+
+inline std::string told(const Result<std::optional<Session::Step>>& step) {
+  if (!step) return "error " + step.error().reason;
+  return *step ? told(**step) : "done";
+}
+
+/// The newest channel's.
+inline Channel row(SessionWorld& world) {
+  return *world.channels.find("last");
+}
+
 inline Receipt receipt_of(const std::string& channel, std::uint64_t accepted, std::uint64_t spent) {
   return {"tempo", channel, "",
           Json::object({{"channelId", channel},
