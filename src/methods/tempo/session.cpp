@@ -110,6 +110,7 @@ class TempoSession : public Session {
   bool again_ = false;      // an earlier run's payment: nothing new may be signed
   bool streaming_ = false;  // the request was answered, vouchers now follow its stream
   int steps_ = 0;
+  bool asked_ = false;     // the server said what it counts as spent, once
   bool replaced_ = false;  // a channel was found gone and a new one opened, once
   Amount own_signed_;      // in this session, without what earlier vouchers covered
   std::uint64_t units_delivered_ = 0;
@@ -502,6 +503,7 @@ Result<std::optional<Session::Step>> TempoSession::answered(const Reply& reply) 
   auto saved = light ? channels_.save_lightly(*channel_) : channels_.save(*channel_);
   if (!saved) return saved.error();
   if (done == Action::top_up && streaming_) return stream_voucher(required_);
+  asked_ = asked_ || done == Action::ask;
   if (done == Action::top_up || done == Action::ask) {
     auto next = go_on();
     if (!next) return next.error();
@@ -534,8 +536,9 @@ Result<std::optional<Session::Step>> TempoSession::refused(const Reply& reply) {
     return channel_is_gone(why);
   }
   if (action_ == Action::open) return after_refused_opening(why);
-  if (type == "session/insufficient-balance" && action_ == Action::voucher && !again_) {
-    // It counts more as spent than we know of. Its word is asked for, not guessed.
+  const bool may_ask = action_ == Action::voucher && !again_ && !streaming_ && !asked_;
+  if (type == "session/insufficient-balance" && may_ask) {
+    // It counts more as spent than we know of. Its word is asked for, not guessed, and taken once.
     auto asked = voucher(channel_->signed_amount, Action::ask, true);
     if (!asked) return asked.error();
     return std::optional(std::move(*asked));

@@ -68,6 +68,21 @@ TEST_CASE("an opening is repeated in the same bytes for a fresh challenge") {
 
 // ---- refusals with a remedy
 
+TEST_CASE("a server that counts more is asked, and then gets one more unit") {
+  SessionWorld world;
+  const Channel channel = world.insert_channel(offer(), 100'000, 5'000, 3'000);
+  REQUIRE(told(world.begin(offer()).pay(false)) == "voucher 5000");
+  const auto asked = world.session->answered(refusal("session/insufficient-balance"));
+  REQUIRE(told(asked) == "voucher 5000");
+  CHECK((*asked)->alone);
+  const auto paid = world.session->answered(served(receipt_of(channel.id, 5'000, 5'000)));
+  REQUIRE(told(paid) == "voucher 6000");
+  CHECK_FALSE((*paid)->alone);
+  CHECK(signed_in_run(world) == Amount(1'000));
+  // Once. The next time it is a liar.
+  CHECK(told(world.session->answered(refusal("session/insufficient-balance"))) == "error rejected");
+}
+
 TEST_CASE("a server that keeps refusing is left") {
   SessionWorld world;
   world.insert_channel(offer(), 100'000, 1'000, 1'000);

@@ -133,6 +133,21 @@ TEST_CASE("streams: near a limit the step shrinks to what is asked for") {
   CHECK(need("4000") == "error max_spend");
 }
 
+TEST_CASE("streams: a voucher that is refused gets no other") {
+  // Else a server would get a unit for each refusal, and deliver nothing.
+  Streaming s;
+  s.world.session->delivered(1, 20);
+  REQUIRE(s.needs(2'000) == "voucher 11000");
+  CHECK(told(s.world.session->answered(refusal("session/insufficient-balance"))) ==
+        "error rejected");
+  CHECK(s.needs(11'000) == "voucher 11000");
+  CHECK(told(s.world.session->answered(refusal("session/insufficient-balance"))) ==
+        "error rejected");
+  CHECK(s.needs(11'000) == "voucher 11000");
+  CHECK(told(s.world.session->answered(refusal("", {}, 410))) == "error rejected");
+  CHECK(row(s.world).signed_amount == Amount(11'000));
+}
+
 TEST_CASE("streams: another process may have signed meanwhile") {
   Streaming s;
   Channel theirs = row(s.world);
