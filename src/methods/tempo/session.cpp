@@ -264,8 +264,10 @@ Result<Session::Step> TempoSession::go_on() {
   if (needed <= channel_->signed_amount || again_) {
     return voucher(channel_->signed_amount, Action::voucher, false);
   }
-  // What servers call too small a step is made larger, as far as the limits let it.
-  const Amount cumulative = std::max(needed, sum(channel_->accepted, terms_.least_step));
+  // What servers call too small a step is made larger, as far as our own step lets it.
+  const Amount most = sum(channel_->signed_amount, difference(step_, own_signed_));
+  const Amount larger = std::min(sum(channel_->accepted, terms_.least_step), most);
+  const Amount cumulative = std::max(needed, larger);
   if (cumulative > channel_->deposit) return top_up(cumulative);
   return voucher(cumulative, Action::voucher, false);
 }

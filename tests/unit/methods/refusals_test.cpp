@@ -109,6 +109,17 @@ TEST_CASE("a server that keeps refusing is left") {
   CHECK(broken.error().kind == Kind::outcome_unknown);
 }
 
+TEST_CASE("no server sets how far a voucher goes") {
+  SessionWorld world;
+  const Challenge greedy = with_details(Json::object({{"minVoucherDelta", "90000"}}));
+  world.insert_channel(greedy, 1'000'000, 1'000, 1'000);
+  CHECK(told(world.begin(greedy).pay(false)) == "voucher 11000");  // one step
+  SessionWorld modest;
+  const Challenge fair = with_details(Json::object({{"minVoucherDelta", "4000"}}));
+  modest.insert_channel(fair, 1'000'000, 1'000, 1'000);
+  CHECK(told(modest.begin(fair).pay(false)) == "voucher 5000");
+}
+
 TEST_CASE("a channel that is gone is replaced, once") {
   const std::vector<Session::Reply> ways{refusal("session/channel-not-found"),
                                          refusal("session/channel-finalized"),
