@@ -566,6 +566,11 @@ Result<std::optional<Session::Step>> TempoSession::accept_new_challenge(const Re
                        describe({terms->amount, terms->asset}),
                    "run the command again to be asked for the new one", "price_changed"};
     }
+    if (terms->unit != terms_.unit) {
+      lock_.release();
+      return Error{Kind::declined, "the price is now for another unit",
+                   "run the command again to be asked for the new one", "price_changed"};
+    }
     const bool in_stream = streaming_;
     terms_ = std::move(*terms);
     challenge_ = challenge;

@@ -66,6 +66,24 @@ TEST_CASE("an opening is repeated in the same bytes for a fresh challenge") {
   CHECK(signed_in_run(world) == Amount(1'000));
 }
 
+TEST_CASE("a fresh challenge that asks for more is declined") {
+  const auto answer = [](const Challenge& fresh) {
+    SessionWorld world;
+    world.insert_channel(offer(), 100'000, 1'000, 1'000);
+    REQUIRE(told(world.begin(offer()).pay(false)) == "voucher 2000");
+    const std::string text = told(world.session->answered(refusal("invalid-challenge", {fresh})));
+    CHECK(signed_in_run(world) == Amount(1'000));
+    return text;
+  };
+  CHECK(answer(offer("1001")) == "error price_changed");
+  CHECK(answer(session_offer("1000", "", "byte")) == "error price_changed");
+  CHECK(answer(session_offer("1000", "", "")) == "error price_changed");
+  // Of another payee or escrow: none of ours.
+  const std::string other = "0x1111111111111111111111111111111111111111";
+  CHECK(answer(with_details(Json::object({{"operator", other}}))) == "error rejected");
+  CHECK(answer(with_details(Json::object({{"escrowContract", other}}))) == "error rejected");
+}
+
 // ---- refusals with a remedy
 
 TEST_CASE("a server that counts more is asked, and then gets one more unit") {
