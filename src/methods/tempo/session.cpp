@@ -106,6 +106,7 @@ class TempoSession : public Session {
   Digest id_{};
   Action action_ = Action::none;  // the step whose answer is awaited
   Amount added_;                  // by a top-up that is awaited
+  Json filling_;                  // its payload, which is sent again for a fresh challenge
   bool alone_ = false;
   bool again_ = false;      // an earlier run's payment: nothing new may be signed
   bool streaming_ = false;  // the request was answered, vouchers now follow its stream
@@ -426,7 +427,8 @@ Result<Session::Step> TempoSession::top_up(Amount needed) {
   if (descriptor_.version == Version::v2) payload.set("descriptor", descriptor_.json());
   action_ = Action::top_up;
   alone_ = true;
-  return Step{credential(std::move(payload)), true, true};
+  filling_ = std::move(payload);
+  return Step{credential(filling_), true, true};
 }
 
 Result<Session::Step> TempoSession::voucher(Amount cumulative, Action action, bool alone) {
@@ -578,6 +580,9 @@ Result<std::optional<Session::Step>> TempoSession::accept_new_challenge(const Re
       auto next = open_again();
       if (!next) return next.error();
       return std::optional(std::move(*next));
+    }
+    if (action_ == Action::top_up) {  // another transaction could be mined beside the first
+      return std::optional(Step{credential(filling_), true, true});
     }
     if (in_stream) return stream_voucher(required_);
     auto next = go_on();

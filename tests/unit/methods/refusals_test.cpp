@@ -66,6 +66,20 @@ TEST_CASE("an opening is repeated in the same bytes for a fresh challenge") {
   CHECK(signed_in_run(world) == Amount(1'000));
 }
 
+TEST_CASE("a top-up is repeated in the same bytes, or two could be mined") {
+  SessionWorld world;
+  world.insert_channel(offer(), 1'000, 1'000, 1'000);
+  const auto first = world.begin(offer()).pay(false);
+  REQUIRE(told(first) == "topUp 100000");
+  world.now += 1'000;
+  const auto second = world.session->answered(refusal("invalid-challenge", {offer("1000", "c2")}));
+  REQUIRE(told(second) == "topUp 100000");
+  CHECK((*second)->alone);
+  CHECK((*second)->credential.challenge.id == "c2");
+  CHECK(said(**second, "transaction") == said(*first, "transaction"));
+  CHECK(told(world.session->answered(served())) == "voucher 2000");
+}
+
 TEST_CASE("a fresh challenge that asks for more is declined") {
   const auto answer = [](const Challenge& fresh) {
     SessionWorld world;
