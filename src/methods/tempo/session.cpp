@@ -465,11 +465,12 @@ Result<Session::Step> TempoSession::voucher(Amount cumulative, Action action, bo
 
 Result<> TempoSession::received(const Receipt& receipt) {
   if (!channel_) return {};
+  const bool in_step = lock_.is_held();  // its answer will let go
   if (auto held = hold(); !held) return held;
   if (auto read = reload(); !read) return read;
   auto read = take_numbers(receipt, *channel_);
   if (read) read = channels_.save_lightly(*channel_);
-  lock_.release();
+  if (!in_step) lock_.release();
   return read;
 }
 

@@ -148,6 +148,23 @@ TEST_CASE("streams: a voucher that is refused gets no other") {
   CHECK(row(s.world).signed_amount == Amount(11'000));
 }
 
+TEST_CASE("streams: a receipt between a voucher and its answer leaves the channel ours") {
+  Streaming s;
+  Channels other(s.world.database, s.world.folder / "state", [&] { return s.world.now; });
+  const auto is_free = [&] {
+    return other.lock(s.channel.scope, std::chrono::milliseconds(0)).has_value();
+  };
+  CHECK(is_free());
+  REQUIRE(s.needs(2'000) == "voucher 10000");
+  CHECK_FALSE(is_free());
+  CHECK(s.world.session->received(receipt_of(s.channel.id, 1'000, 1'000)).has_value());
+  CHECK_FALSE(is_free());
+  CHECK(s.accepted() == "done");
+  CHECK(is_free());
+  CHECK(s.world.session->received(receipt_of(s.channel.id, 1'000, 1'000)).has_value());
+  CHECK(is_free());
+}
+
 TEST_CASE("streams: another process may have signed meanwhile") {
   Streaming s;
   Channel theirs = row(s.world);
