@@ -502,7 +502,10 @@ Result<std::optional<Session::Step>> TempoSession::answered(const Reply& reply) 
   if (!reply.receipt && done == Action::voucher && !alone_) {
     // Without a receipt a request counts as one unit.
     const Amount spent = sum(channel_->spent, terms_.amount);
-    if (!streaming_ && spent <= channel_->signed_amount) channel_->spent = spent;
+    if (!streaming_ && spent <= channel_->signed_amount) {
+      channel_->spent = spent;
+      channel_->accepted = std::max(channel_->accepted, spent);
+    }
   }
   const bool light = was_open && done != Action::top_up;
   auto saved = light ? channels_.save_lightly(*channel_) : channels_.save(*channel_);

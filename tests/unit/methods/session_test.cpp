@@ -139,6 +139,7 @@ TEST_CASE("later requests cost a voucher each, and no question to the chain") {
   CHECK(told(world.begin(offer()).pay(false)) == "voucher 6000");
   CHECK(told(world.session->answered(served())) == "done");
   CHECK(row(world).spent == Amount(6'000));
+  CHECK(row(world).accepted == Amount(6'000));
   CHECK(world.node.asked == 0);
   CHECK(world.channels.list(true)->size() == 1);
 }
