@@ -267,6 +267,9 @@ Result<Session::Step> TempoSession::go_on() {
   }
   // What servers call too small a step is made larger, as far as our own step lets it.
   const Amount most = sum(channel_->signed_amount, difference(step_, own_signed_));
+  if (needed > most) {
+    return Error{Kind::rejected, "the server counts more than it has served", "", "overcharged"};
+  }
   const Amount larger = std::min(sum(channel_->accepted, terms_.least_step), most);
   const Amount cumulative = std::max(needed, larger);
   if (cumulative > channel_->deposit) return top_up(cumulative);

@@ -115,6 +115,18 @@ TEST_CASE("a server that counts more is asked, and then gets one more unit") {
   CHECK(told(world.session->answered(refusal("session/insufficient-balance"))) == "error rejected");
 }
 
+TEST_CASE("a server that was asked gets no more than a step either") {
+  SessionWorld world;
+  world.options.own["step"] = "0";  // one unit
+  world.restart();
+  const Channel channel = world.insert_channel(offer(), 100'000, 1'000, 1'000);
+  REQUIRE(told(world.begin(offer()).pay(false)) == "voucher 2000");
+  REQUIRE(told(world.session->answered(refusal("session/insufficient-balance"))) == "voucher 2000");
+  const auto all_spent = served(receipt_of(channel.id, 2'000, 2'000));
+  CHECK(told(world.session->answered(all_spent)) == "error overcharged");
+  CHECK(signed_in_run(world) == Amount(1'000));
+}
+
 TEST_CASE("a server that keeps refusing is left") {
   SessionWorld world;
   world.insert_channel(offer(), 100'000, 1'000, 1'000);
