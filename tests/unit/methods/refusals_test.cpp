@@ -81,8 +81,9 @@ TEST_CASE("a top-up is repeated in the same bytes, or two could be mined") {
 }
 
 TEST_CASE("a fresh challenge that asks for more is declined") {
-  const auto answer = [](const Challenge& fresh) {
-    SessionWorld world;
+  SessionWorld world;
+  const auto answer = [&](const Challenge& fresh) {
+    world.clear();
     world.insert_channel(offer(), 100'000, 1'000, 1'000);
     REQUIRE(told(world.begin(offer()).pay(false)) == "voucher 2000");
     const std::string text = told(world.session->answered(refusal("invalid-challenge", {fresh})));
@@ -168,9 +169,10 @@ TEST_CASE("a channel that is gone is replaced, once") {
   const std::vector<Session::Reply> ways{refusal("session/channel-not-found"),
                                          refusal("session/channel-finalized"),
                                          refusal("", {}, 410)};
+  SessionWorld world;
   for (const Session::Reply& gone : ways) {
     for (const bool on_chain : {false, true}) {
-      SessionWorld world;
+      world.clear();
       const Channel old = world.insert_channel(offer(), 100'000, 1'000, 1'000);
       if (!on_chain) world.node.channels.clear();
       REQUIRE(told(world.begin(offer()).pay(false)) == "voucher 2000");
@@ -257,8 +259,9 @@ TEST_CASE("a request of an earlier run signs nothing new") {
 // ---- top-ups
 
 TEST_CASE("a full channel is filled before the voucher") {
-  const auto added = [](const std::string& suggested, Limits limits = {}) {
-    SessionWorld world;
+  SessionWorld world;
+  const auto added = [&](const std::string& suggested, Limits limits = {}) {
+    world.clear();
     world.limits = std::move(limits);
     const Challenge challenge = session_offer("1000", suggested);
     world.insert_channel(challenge, 10'500, 10'000, 10'000);

@@ -62,8 +62,9 @@ TEST_CASE("a first request opens a channel") {
 }
 
 TEST_CASE("how much an opening deposits") {
-  const auto deposit = [](const Challenge& challenge, const std::string& own, Limits limits = {}) {
-    SessionWorld world;
+  SessionWorld world;
+  const auto deposit = [&](const Challenge& challenge, const std::string& own, Limits limits = {}) {
+    world.clear();
     world.limits = std::move(limits);
     SessionChoice choice;
     choice.deposit = own;
