@@ -30,8 +30,8 @@ struct Channel {
   std::string origin, url;  ///< where it was opened; a close goes there
   std::string payer, payee, account, escrow;
   std::string descriptor;    ///< the method's own words
-  std::string opening;       ///< what an opening is rebuilt from; empty when it is over
-  Millis opening_until = 0;  ///< nobody can open it after that
+  std::string opening;       ///< what an opening or top-up is rebuilt from; empty when it is over
+  Millis opening_until = 0;  ///< nobody can mine that any more
   Asset asset;
   Amount deposit, signed_amount, accepted, spent;
   std::int64_t units = 0;

@@ -77,6 +77,8 @@ class TempoSession : public Session {
   Result<Step> go_on();
   Result<Step> open();
   Result<Step> open_again();
+  Result<> settle_filling();
+  Result<> begin_filling(Amount needed);
   Result<Step> top_up(Amount needed);
   Result<Step> voucher(Amount cumulative, Action action, bool alone);
   Result<std::optional<Step>> refused(const Reply& reply);
@@ -106,7 +108,6 @@ class TempoSession : public Session {
   Digest id_{};
   Action action_ = Action::none;  // the step whose answer is awaited
   Amount added_;                  // by a top-up that is awaited
-  Json filling_;                  // its payload, which is sent again for a fresh challenge
   bool alone_ = false;
   bool again_ = false;      // an earlier run's payment: nothing new may be signed
   bool streaming_ = false;  // the request was answered, vouchers now follow its stream
@@ -148,6 +149,11 @@ Result<> TempoSession::find_channel() {
     if (found->scope != scope) {
       return Error{Kind::session, "session " + found->id + " is not one that this offer takes", "",
                    "stale"};
+    }
+    if (found->status != ChannelStatus::open && found->status != ChannelStatus::opening) {
+      return Error{Kind::session,
+                   "session " + found->id + " is " + std::string(name_of(found->status)),
+                   "leave --session out, or open one with --session new", "stale"};
     }
     channel_ = std::move(*found);
   } else if (!choice_.fresh || again_) {
@@ -401,26 +407,39 @@ Result<Session::Step> TempoSession::open_again() {
   return Step{credential(std::move(payload)), false};
 }
 
+/// A top-up whose answer was lost may have been mined: the chain knows. While it still can be, it
+/// is the only one that may be sent.
+Result<> TempoSession::settle_filling() {
+  if (channel_->opening.empty()) return {};
+  auto node = networks_.node(terms_.chain);
+  const auto found = node ? node->channel_states(terms_.version, terms_.escrow, {id_})
+                          : Result<Node::ChannelStates>(node.error());
+  const bool over = networks_.now() >= channel_->opening_until;
+  if (!found) return over ? Result<>(found.error()) : Result<>();
+  const Amount deposit = found->channels.front().deposit;
+  const bool mined = deposit > channel_->deposit;
+  if (!mined && !(over && found->time * 1000 >= channel_->opening_until + kOpeningMargin))
+    return {};
+  if (mined) channel_->deposit = deposit;
+  channel_->opening.clear();
+  return channels_.save(*channel_);
+}
+
 /// Fills the channel so that `needed` can be signed. Goes by itself; the voucher comes behind it.
 Result<Session::Step> TempoSession::top_up(Amount needed) {
-  const Amount shortfall = difference(needed, channel_->deposit);
-  const Amount unspent = channel_->remaining();
-  const Amount room = difference(spender_.deposit_limit(terms_.asset), unspent);
-  const Amount wanted = std::max(shortfall, terms_.suggested_deposit.value_or(shortfall));
-  added_ = std::max(std::min(wanted, room), shortfall);
-  const Transaction filling = transaction(top_up_calls(descriptor_, id_, added_), kTopUpGas);
-  const Bytes preimage = signing_preimage(filling);
-  Spend spend = spend_of(Amount());
-  spend.escrow = sum(unspent, added_);
-  spend.fee.amount = terms_.sponsored ? Amount() : most_fee(filling);
-  const auto signatures =
-      spender_.sign_step({spend,
-                          {keccak256(preimage)},
-                          channel_->id,
-                          Rebuild{"topUp", preimage, channel_->descriptor, added_}.to_text(),
-                          [] { return Result<>(); }});
-  if (!signatures) return signatures.error();
-  const auto whole = complete(preimage, payer_, signatures->front());
+  if (auto settled = settle_filling(); !settled) return settled.error();
+  if (needed <= channel_->deposit) return voucher(needed, Action::voucher, streaming_);
+  if (channel_->opening.empty()) {
+    if (auto begun = begin_filling(needed); !begun) return begun.error();
+  }
+  const std::size_t colon = std::min(channel_->opening.find(':'), channel_->opening.size() - 1);
+  const auto preimage = from_hex(channel_->opening.substr(0, colon));
+  const auto added = Amount::parse(channel_->opening.substr(colon + 1));
+  if (!preimage || !added) return Error{Kind::internal, "the journal's channel cannot be read"};
+  added_ = *added;
+  const auto signature = spender_.sign_covered(keccak256(*preimage));
+  if (!signature) return signature.error();
+  const auto whole = complete(*preimage, payer_, *signature);
   if (!whole) return whole.error();
   Json payload = Json::object({{"action", "topUp"},
                                {"type", "transaction"},
@@ -430,8 +449,34 @@ Result<Session::Step> TempoSession::top_up(Amount needed) {
   if (descriptor_.version == Version::v2) payload.set("descriptor", descriptor_.json());
   action_ = Action::top_up;
   alone_ = true;
-  filling_ = std::move(payload);
-  return Step{credential(filling_), true, true};
+  return Step{credential(std::move(payload)), true, true};
+}
+
+/// Decides how much is added and writes it down, with what its bytes are made from.
+Result<> TempoSession::begin_filling(Amount needed) {
+  const Amount shortfall = difference(needed, channel_->deposit);
+  const Amount unspent = channel_->remaining();
+  const Amount room = difference(spender_.deposit_limit(terms_.asset), unspent);
+  const Amount wanted = std::max(shortfall, terms_.suggested_deposit.value_or(shortfall));
+  const Amount added = std::max(std::min(wanted, room), shortfall);
+  const Transaction filling = transaction(top_up_calls(descriptor_, id_, added), kTopUpGas);
+  const Bytes preimage = signing_preimage(filling);
+  Spend spend = spend_of(Amount());
+  spend.escrow = sum(unspent, added);
+  spend.fee.amount = terms_.sponsored ? Amount() : most_fee(filling);
+  Channel begun = *channel_;
+  begun.opening = opening_text(preimage) + ":" + added.decimal();
+  begun.opening_until =
+      local_end(static_cast<Millis>(filling.valid_before) * 1000, challenge_.clock_offset);
+  const auto signatures =
+      spender_.sign_step({spend,
+                          {keccak256(preimage)},
+                          channel_->id,
+                          Rebuild{"topUp", preimage, channel_->descriptor, added}.to_text(),
+                          [&] { return channels_.save(begun); }});
+  if (!signatures) return signatures.error();
+  channel_ = std::move(begun);
+  return {};
 }
 
 Result<Session::Step> TempoSession::voucher(Amount cumulative, Action action, bool alone) {
@@ -499,7 +544,10 @@ Result<std::optional<Session::Step>> TempoSession::answered(const Reply& reply) 
     channel_->status = ChannelStatus::open;
     channel_->opening.clear();
   }
-  if (done == Action::top_up) channel_->deposit = sum(channel_->deposit, added_);
+  if (done == Action::top_up) {
+    channel_->deposit = sum(channel_->deposit, added_);
+    channel_->opening.clear();
+  }
   Result<> read;
   if (reply.receipt) read = take_numbers(*reply.receipt, *channel_);
   if (!reply.receipt && done == Action::voucher && !alone_) {
@@ -587,9 +635,6 @@ Result<std::optional<Session::Step>> TempoSession::accept_new_challenge(const Re
       auto next = open_again();
       if (!next) return next.error();
       return std::optional(std::move(*next));
-    }
-    if (action_ == Action::top_up) {  // another transaction could be mined beside the first
-      return std::optional(Step{credential(filling_), true, true});
     }
     if (in_stream) return stream_voucher(required_);
     auto next = go_on();
