@@ -385,8 +385,9 @@ Result<std::vector<Channel>> SessionsCommand::targets(Channels& known) {
     for (const Channel& channel : *open) {
       if (is_same_endpoint(channel, *url)) found.push_back(channel);
     }
+    const bool is_page = found.size() != before;
     for (const Channel& channel : *open) {  // an origin, or another page of it
-      if (found.size() == before && channel.origin == url->origin()) found.push_back(channel);
+      if (!is_page && channel.origin == url->origin()) found.push_back(channel);
     }
     if (found.size() == before) {
       return Error{Kind::usage, "no open session with " + printable(which, 200),
