@@ -151,7 +151,8 @@ Result<Spender*> Wallet::spender_of(const Payer& payer, const Limits& limits) {
     if (!all) return all.error();
     PayerChoice choice;
     // Keys that were handed over have no name; the same variable may still be set.
-    if (account != "env" && account != "key-fd") choice.account = account;
+    const bool has_name = account != "env" && account != "key-fd" && !account.empty();
+    if (has_name) choice.account = account;
     if (account.find('/') != std::string::npos) choice = {std::nullopt, std::nullopt, account};
     auto chosen = (*all)->choose(choice);
     if (!chosen) return chosen.error();
