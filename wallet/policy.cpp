@@ -129,11 +129,15 @@ Result<> check_deposit(const Spend& spend, const Limits& limits, const Spent& sp
   const Amount allowed = deposit_limit(asset, limits, spent);
   if (spend.escrow <= allowed) return {};
   const Money need{spend.escrow, asset};
+  const auto run = run_budget(asset, limits, spent);
+  const bool by_run = run && limit_on(asset, limits.max_deposit) == nullptr;
+  const std::string option = by_run ? "--max-spend" : "--max-deposit";
+  const Amount missing = spend.escrow.minus(allowed).value_or(spend.escrow);
+  const Amount enough = by_run ? run->limit.plus(missing).value_or(run->limit) : spend.escrow;
   Error error{Kind::declined,
-              "a deposit of " + describe(need) + " is more than --max-deposit allows (" +
-                  describe({allowed, asset}) + ")",
-              "to pay it, raise the limit: --max-deposit " +
-                  format_units(spend.escrow, asset.decimals) +
+              "a deposit of " + describe(need) + " is more than " + option +
+                  (by_run ? " leaves (" : " allows (") + describe({allowed, asset}) + ")",
+              "to pay it, raise the limit: " + option + " " + format_units(enough, asset.decimals) +
                   (asset.is_dollar ? "" : ":" + asset.token),
               "max_deposit"};
   error.figures = {{Figure::Role::need, need}, {Figure::Role::limit, {allowed, asset}}};
