@@ -94,9 +94,12 @@ Result<std::string> leave_channel(const Channel& channel, bool withdraw, const N
   if (!node) return node.error();
   if (auto right = node->check(); !right) return right.error();
   const Digest id = channel_id(*d);
+  // The chain judges the time of a transaction, and no server's clock is at hand: its own.
+  const auto states = node->channel_states(d->version, d->escrow, {id});
+  if (!states) return states.error();
   Transaction leaving = expiring_transaction(
       d->chain, {withdraw ? withdraw_call(*d, id) : request_close_call(*d, id)}, kLeaveGas,
-      networks.now(), std::nullopt);
+      states->time * 1000, std::nullopt);
   leaving.fee_token = networks.fee_token(d->token);
   const auto token = networks.token(d->chain, *leaving.fee_token);
   if (!token) return token.error();
