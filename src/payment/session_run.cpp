@@ -16,6 +16,22 @@ std::string endpoint_of(const http::Request& request) {
   return request.method + " " + request.url.origin() + request.url.path;
 }
 
+/// Once a credential has left, no error may sound as if none had.
+Error after_sending(Error error) {
+  switch (error.kind) {
+    case Kind::internal:
+    case Kind::usage:
+    case Kind::unsupported:
+    case Kind::declined:
+    case Kind::protocol:
+    case Kind::account:
+      error.kind = Kind::rejected;
+      return error;
+    default:
+      return error;
+  }
+}
+
 /// JSON in standard base64, padded, or in base64url, as the draft has it.
 Result<Json> read_snapshot_field(std::string text) {
   std::replace(text.begin(), text.end(), '+', '-');
@@ -293,7 +309,10 @@ void Flow::Run::converse(Session::Step step, Method& method) {
       return talk_on_socket(step, method);
     } else {
       auto request = paid_request(*protocol_, step.credential);
-      if (!request) return session_refused(request.error(), method);
+      if (!request) {
+        return session_refused(anything_sent ? after_sending(request.error()) : request.error(),
+                               method);
+      }
       std::optional<Leg> leg;
       anything_sent = send_paid(*request, leg) || anything_sent;
       if (leg->is_delivery()) return after_session_delivery(*leg, method);
@@ -311,7 +330,7 @@ void Flow::Run::converse(Session::Step step, Method& method) {
     outcome_.problem = reply.problem;
     auto next = session_->answered(reply);
     note_row();
-    if (!next) return session_refused(next.error(), method);
+    if (!next) return session_refused(after_sending(next.error()), method);
     if (!*next) {
       return session_refused(
           {Kind::outcome_unknown, "the payment was sent and no answer came", "", "no_answer"},
@@ -355,7 +374,9 @@ void Flow::Run::take_session_answer(const http::Head& head) {
 
 void Flow::Run::after_session_delivery(Leg& leg, Method& method) {
   if (parser_ && leg.result()) (void)pass_on(parser_->rest(), true);
-  if (parser_ && !outcome_.receipt) parts_.audience.note("the stream ended without a receipt");
+  if (parser_ && leg.result() && !outcome_.receipt) {
+    parts_.audience.note("the stream ended without a receipt");
+  }
   note_row();
   after_delivery(leg, method);
   if (outcome_.error && outcome_.error->kind != Kind::not_delivered && session_->channel()) {
@@ -382,6 +403,10 @@ Result<> Flow::Run::take_event(const http::ServerEvent& event) {
   }
   if (options_.show_payment_events) passed_on_ += event.raw;
   auto data = Json::parse(event.data);
+  if (!data && event.name == "payment-receipt") {  // what was paid for has come all the same
+    parts_.audience.note(std::move(data).error().within("the receipt").message);
+    return {};
+  }
   if (!data) return std::move(data).error().within("an event of the payment");
   parts_.audience.payment_event(event.name, *data);
   if (event.name == "payment-need-voucher") return answer_event(event.name, *data);
