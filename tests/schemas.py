@@ -9,10 +9,10 @@ SCHEMAS = json.loads((pathlib.Path(__file__).resolve().parent.parent / "man/sche
 
 # The key that tells a shape; the first that is there decides.
 SHAPES = (("quote", "dryRun"), ("offers", "inspect"), ("payments", "paymentsList"), ("results", "paymentsResume"),
-          ("accounts", "accountList"), ("account", "accountShow"), ("response", "request"), ("payment", "paymentsShow"),
-          ("error", "failed"))
+          ("accounts", "accountList"), ("account", "accountShow"), ("sessions", "sessionsList"),
+          ("session", "sessionsShow"), ("response", "request"), ("payment", "paymentsShow"), ("error", "failed"))
 VALIDATORS = {shape: jsonschema.Draft202012Validator({"$ref": f"#/$defs/{shape}", "$defs": SCHEMAS["$defs"]})
-              for _, shape in SHAPES}
+              for shape in (*dict(SHAPES).values(), "sessionsClose")}
 
 
 def check(text):
@@ -21,6 +21,8 @@ def check(text):
         return
     value = json.loads(text)
     shape = next(shape for key, shape in SHAPES if key in value)
+    if value.get("results") and "how" in value["results"][0]:
+        shape = "sessionsClose"
     errors = list(VALIDATORS[shape].iter_errors(value))
     if errors:
         where = "/".join(str(step) for step in errors[0].absolute_path)

@@ -166,7 +166,7 @@ class Charges(unittest.TestCase):
         self.assertIn("0.01 AlphaUSD", done.text)
         done = bare.run("--inspect", "-j", net.url + "/offers")
         offers = done.json["offers"]
-        self.assertEqual([o["reason"] for o in offers], ["unknown_method", None, None, "unknown_intent"])
+        self.assertEqual([o["reason"] for o in offers], ["unknown_method", None, None, None])
         self.assertEqual(done.json["chosen"], 2)
         self.assertEqual(bare.run("--inspect", net.url + "/offers/unknown").code, 101)
         self.assertEqual(bare.run("--inspect", "--max-spend", "0.001", net.url + "/charge").code, 102)

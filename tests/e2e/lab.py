@@ -111,12 +111,13 @@ class Home:
 
 
 class Devnet:
-    """The local chain with the real mppx server in front."""
+    """The local chain with the real mppx server in front; `own`: not the one that all tests share."""
 
-    def __init__(self):
+    def __init__(self, own=False):
         self.process = None
-        self.url, self.rpc_url = os.environ.get("DEVNET_URL"), os.environ.get("DEVNET_RPC")
-        self.logs = pathlib.Path(os.environ.get("DEVNET_LOGS", tempfile.mkdtemp(prefix="paycurl-devnet-")))
+        shared = {} if own else os.environ
+        self.url, self.rpc_url = shared.get("DEVNET_URL"), shared.get("DEVNET_RPC")
+        self.logs = pathlib.Path(shared.get("DEVNET_LOGS") or tempfile.mkdtemp(prefix="paycurl-devnet-"))
         if not self.url:
             self._start()
 
