@@ -142,10 +142,11 @@ Result<> Closing::with_payee() {
     const auto problem = parse_problem(answer->body);
     const std::string said =
         problem ? problem->text() : "status " + std::to_string(answer->head.status);
-    if (attempt == 2 || channel().spent == channel().signed_amount) {
-      return Error{Kind::rejected, "the server does not close the session: " + said, "", "refused"};
-    }
+    const Error refused{Kind::rejected, "the server does not close the session: " + said, "",
+                        "refused"};
+    if (attempt == 2 || channel().spent == channel().signed_amount) return refused;
     credential = ask_numbers(*challenge);
+    if (!credential) return refused;
   }
   return credential.error();
 }

@@ -523,8 +523,14 @@ class Recovery(Case):
         self.pay("/session", times=2)
         self.assertEqual([(e["status"], e["payload"]["action"]) for e in net.log() if e.get("payload")],
                          [(410, "voucher"), (200, "open"), (200, "voucher")])
-        self.assertEqual([(s["id"] == first, s["status"]) for s in self.sessions("--all")],
-                         [(False, "open"), (True, "lost")])
+        self.assertEqual([(s["id"] == first, s["status"]) for s in self.sessions()], [(False, "open"), (True, "lost")])
+        # Its money is not: the server cannot close it, the chain can.
+        done = self.home.run("sessions", "close", first)
+        self.assertEqual(done.code, 100, done)
+        self.assertRegex(done.errors, "(?i)does not close the session: .*channel.*\n.*--force")
+        self.run_ok("sessions", "close", first, "--force")
+        self.assertEqual(self.session(first)["status"], "closing")
+        self.assertGreater(self.on_chain(first)[2], 0)
 
 
 class SharedWithMppx(Case):
