@@ -64,7 +64,8 @@ class Client {
   virtual void cancel(int exchange, const Error& reason) = 0;
   /// Lets an exchange go on for that long and no longer.
   virtual void limit(int exchange, Duration from_now) = 0;
-  /// Returns when no exchange is left.
+  /// Returns when no exchange is left. Inside a Stream's callbacks: when the one that was started
+  /// last is over, while the others wait.
   virtual void run() = 0;
   /// Opens a connection of its own to the server that `request` would go to, under its deadlines
   /// and its rule for peers; nothing of it is sent. Runs the exchanges that are queued too. Not

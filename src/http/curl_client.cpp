@@ -21,6 +21,8 @@ class Interruption {
  public:
   explicit Interruption(const Settings& settings) : settings_(settings) {}
 
+  void continue_from(const Interruption& other) { heeded_ = other.heeded_; }
+
   /// What to watch; -1 for nothing.
   int fd() const { return heeded_ ? -1 : settings_.interrupt_fd; }
   /// The signal's kind, the first time that it is asked for after the signal.
@@ -139,6 +141,34 @@ class CurlClient : public Client {
   }
 
   void run() override {
+    if (std::exchange(running_, true)) return run_newest();
+    loop();
+    running_ = false;
+  }
+
+  Result<std::unique_ptr<Connection>> connect(const Request& request) override {
+    Connecting connecting;
+    start(request, connecting);
+    exchanges_.back()->connects_only = true;
+    run();
+    if (!connecting.outcome) return connecting.outcome.error();
+    return std::make_unique<CurlConnection>(std::move(connected_), multi_, interruption_);
+  }
+
+ private:
+  /// From inside a callback: only the exchange that was started last, in a loop of its own. libcurl
+  /// forbids ours to turn there, and the others may be waiting for what comes of this one.
+  void run_newest() {
+    CurlClient apart(settings_);
+    apart.interruption_.continue_from(interruption_);
+    std::erase(waiting_, exchanges_.back().get());
+    apart.waiting_.push_back(exchanges_.back().get());
+    apart.exchanges_.push_back(std::move(exchanges_.back()));
+    exchanges_.pop_back();
+    apart.run();
+  }
+
+  void loop() {
     while (!exchanges_.empty()) {
       add_waiting();
       int running = 0;
@@ -154,16 +184,6 @@ class CurlClient : public Client {
     }
   }
 
-  Result<std::unique_ptr<Connection>> connect(const Request& request) override {
-    Connecting connecting;
-    start(request, connecting);
-    exchanges_.back()->connects_only = true;
-    run();
-    if (!connecting.outcome) return connecting.outcome.error();
-    return std::make_unique<CurlConnection>(std::move(connected_), multi_, interruption_);
-  }
-
- private:
   void add_waiting() {
     for (Exchange* exchange : std::exchange(waiting_, {})) {
       exchange->started = exchange->last_activity = steady_clock::now();
@@ -262,6 +282,7 @@ class CurlClient : public Client {
 
   Settings settings_;
   CURLM* multi_;
+  bool running_ = false;
   std::vector<std::unique_ptr<Exchange>> exchanges_;
   std::vector<Exchange*> waiting_;
   int last_id_ = 0;

@@ -108,6 +108,10 @@ class Thief(Server):
     def deposits(self):
         return list(self.moves.values())
 
+    def forget_top_ups(self):
+        """As if no top-up had been mined."""
+        self.moves = dict(list(self.moves.items())[:1])
+
     def payloads(self):
         return [credential["payload"] for credential in self.credentials()]
 

@@ -7,7 +7,7 @@ import struct
 import time
 import unittest
 
-from hostile import ALPHA, answer
+from hostile import ALPHA, Close, answer
 from lab import PAYER_KEY, Home, check_canary
 from thief import RESERVE, Thief, refusal
 
@@ -196,11 +196,41 @@ class Deposits(Case):
 
     def test_refused_top_ups(self):  # 24
         for kind in ("verification-failed", "session/insufficient-balance", "payment-expired", "unheard-of"):
-            thief.reset(lambda s: (s.say(), s.next()), suggested=1_000,
+            thief.reset(lambda s: (s.say(), s.next(), s.hold()), suggested=1_000,
                         on_step=lambda payload: refusal(kind, thief.asks))
-            # The chain has the refused one: with a fresh challenge it is enough that it was mined.
-            self.run_case(code=0 if kind == "payment-expired" else 108, deposit=1_000_000)
+            self.run_case(code=108, deposit=1_000_000)
             self.assertLessEqual(thief.actions().count("topUp"), 7, kind)
+
+    def test_lost_top_ups(self):  # 7
+        """What became of a top-up is asked of the node, in the middle of a stream."""
+        def script(stream):
+            while stream.thief.highest < stream.thief.value + stream.thief.amount:
+                stream.next()
+            stream.say()
+            stream.next()
+            stream.receipt()
+        def ask(stream):
+            stream.say()
+            stream.need(4_000)
+            stream.thief.wait(lambda: stream.thief.highest == 4_000)
+            stream.receipt()
+        def drop():
+            raise Close
+        for mined in (True, False):
+            thief.reset(script, suggested=3_000,
+                        on_step=lambda payload: drop() if payload["action"] == "topUp" else thief.paid(b""))
+            self.run_case("-M", "step=0.001", code=0, keep=True)  # the deposit is not used up yet
+            thief.script = ask
+            self.run_case("-M", "step=0.001", code=108, keep=True)
+            self.assertIn("topUp", thief.actions())
+            if not mined:
+                thief.forget_top_ups()
+            thief.on_step = None
+            start = time.monotonic()
+            self.run_case("-M", "step=0.001", code=0, keep=True)
+            self.assertLess(time.monotonic() - start, 4)
+            self.assertEqual((thief.highest, len(thief.moves)), (4_000, 2))  # the opening, and one top-up
+            self.home = Home(rpc=thief.url + "/rpc")
 
     def test_rogue_escrow(self):  # 15
         for escrow in ("0x" + "66" * 20, "0x" + "00" * 20, ALPHA):
