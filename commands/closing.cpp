@@ -29,6 +29,7 @@ class Closing {
 
   Result<> close();
   Result<> with_payee();
+  Result<> take_word_of(const http::Answer& answer);
   Result<http::Answer> post(const Credential* credential);
   Result<Credential> ask_numbers(const Challenge& challenge);
   Result<Challenge> challenge_of(const http::Answer& answer) const;
@@ -53,10 +54,15 @@ Result<> Closing::close() {
   }
   auto lock = channels_.lock(channel().scope, plan_.patience);
   if (!lock) return lock.error();
-  if (auto fresh = channels_.get(channel().id); fresh && *fresh)
+  if (auto fresh = channels_.get(channel().id); fresh && *fresh) {
     closed_.channel = std::move(**fresh);
+  }
   if (auto unlocked = spender_.unlock(); !unlocked) return unlocked;
-  if (channel().status == ChannelStatus::closed) return ended("already", Amount());
+  if (channel().status == ChannelStatus::closed) {
+    const auto now = facts();  // what somebody said once may have been wrong
+    if (!now || !now->exists) return ended("already", Amount());
+    channel().status = now->withdrawable ? ChannelStatus::closing : ChannelStatus::open;
+  }
   if (channel().status == ChannelStatus::closing || plan_.finalize) return take_back();
   const auto helped = with_payee();
   return helped ? helped : without_payee(helped.error());
@@ -82,6 +88,10 @@ Result<http::Answer> Closing::post(const Credential* credential) {
   request.headers.add("Content-Length", "0");
   request.headers.add("Accept-Payment", channel().method + "/session");
   request.deadlines = plan_.deadlines;
+  if (request.url.scheme == "https" && plan_.unverified_tls && !plan_.allow_http) {
+    return Error{Kind::declined, "-k left the server unverified, and it would get a credential",
+                 "leave -k out; --allow-http takes the risk", "insecure"};
+  }
   if (request.url.scheme == "http" && !plan_.allow_http) {
     request.peers = http::PeerRule::direct_loopback;
   }
@@ -117,7 +127,31 @@ Result<Credential> Closing::ask_numbers(const Challenge& challenge) {
   return method_->escrow()->close(channel(), challenge, spender_);
 }
 
+/// A payee that says it is done. Its receipt names the transaction; without one the chain is asked,
+/// as what is booked as closed is not looked for any more.
+Result<> Closing::take_word_of(const http::Answer& answer) {
+  const auto receipt = protocol_->receipt(answer.head);
+  const auto told = receipt && *receipt
+                        ? closing_numbers(**receipt, channel())
+                        : Result<>(Error{Kind::protocol, "there is no receipt of the close"});
+  if (told) {
+    closed_.reference = *(**receipt).json.string_at("txHash");
+  } else {
+    const auto now = facts();
+    if (!now || now->exists) {
+      return Error{Kind::rejected,
+                   "the server says that it closed the session, but " + told.error().message, "",
+                   "refused"};
+    }
+  }
+  const Amount rest = channel().remaining();
+  return ended("cooperative", rest);
+}
+
 Result<> Closing::with_payee() {
+  if (channel().url.empty()) {
+    return Error{Kind::session, "no server is known for this session", "", "orphaned"};
+  }
   for (const auto& protocol : network_.protocols) {
     if (protocol->name() == "mpp") protocol_ = protocol.get();
   }
@@ -130,14 +164,7 @@ Result<> Closing::with_payee() {
     const auto answer = post(&*credential);
     if (!answer) return answer.error();
     if (answer->head.status < 300) {
-      const auto receipt = protocol_->receipt(answer->head);
-      if (receipt && *receipt) {
-        (void)take_numbers(**receipt, channel());
-        const auto hash = (*receipt)->json.optional_string_at("txHash");
-        if (hash && *hash) closed_.reference = printable(**hash, 80);
-      }
-      const Amount rest = channel().remaining();
-      return ended("cooperative", rest);
+      return take_word_of(*answer);
     }
     const auto problem = parse_problem(answer->body);
     const std::string said =

@@ -15,6 +15,7 @@ struct ClosePlan {
   bool finalize = false;  ///< only take back what a requested close has freed
   std::chrono::milliseconds patience{30'000};  ///< with another process that is at the channel
   bool allow_http = false;
+  bool unverified_tls = false;  ///< -k
   http::Deadlines deadlines;
 };
 

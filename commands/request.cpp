@@ -30,6 +30,12 @@ bool is_valid_utf8(const std::string& text) {
   return valid_utf8(text) == text;
 }
 
+/// With a credential of the user's own we pay nothing.
+bool brings_credential(const http::Request& request) {
+  const std::string* authorization = request.headers.find("authorization");
+  return authorization != nullptr && lower(*authorization).starts_with("payment ");
+}
+
 class RequestCommand : public Command {
  public:
   void declare(OptionSet& set) override {
@@ -48,6 +54,7 @@ class RequestCommand : public Command {
                              const std::string& file_name) const;
   Result<> confirm(const Globals& globals, const Offer& offer, const Payer& payer) const;
   void add_accept_payment(http::Request& request) const;
+  void add_up(const Outcome& outcome);
   void check_afterwards(Outcome& outcome) const;
   int close_sessions(const Globals& globals);
   struct SessionPlan {
@@ -121,6 +128,7 @@ int RequestCommand::close_sessions(const Globals& globals) {
   ClosePlan plan;
   plan.patience = session_choice_of(options_).patience;
   plan.allow_http = options_.allow_http;
+  plan.unverified_tls = options_.insecure;
   plan.deadlines = paid_deadlines_of(options_);
   int status = 0;
   for (const Channel& channel : used_) {
@@ -256,10 +264,7 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
     return report(http::transport_error(23, "the URL has no file name for -O"));
   }
   http::Request& request = prepared->request;
-  const std::string* authorization = request.headers.find("authorization");
-  const bool brings_credential =
-      authorization != nullptr && lower(*authorization).starts_with("payment ");
-  if (brings_credential) options_.pay = false;
+  if (brings_credential(request)) options_.pay = false;
   // --inspect shows what everybody is offered, unless the user asks for less; the number that
   // --challenge takes from it must mean the same offer again.
   const bool asks_for_less = !preference_.methods.empty() || !preference_.intent.empty();
@@ -277,12 +282,7 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
   const bool to_stdout = to.output.empty() || to.output == "-";
   output_is_gone_ = to_stdout && outcome.error &&
                     (outcome.error->reason == "unwritable" || outcome.error->transport == 23);
-  if (is_paid(outcome)) add_money(total_, outcome.row->paid);
-  if (outcome.channel && outcome.channel->status == ChannelStatus::open) {
-    const auto same = [&](const Channel& other) { return other.id == outcome.channel->id; };
-    std::erase_if(used_, same);
-    used_.push_back(*outcome.channel);
-  }
+  add_up(outcome);
   check_afterwards(outcome);
   tell(globals, outcome);
   auto shown = show(globals, request, outcome, audience, to.output);
@@ -297,6 +297,14 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
     }
   }
   return outcome.error ? outcome.error->exit_status() : 0;
+}
+
+/// What was paid, and with which channel.
+void RequestCommand::add_up(const Outcome& outcome) {
+  if (is_paid(outcome)) add_money(total_, outcome.row->paid);
+  if (!outcome.channel || outcome.channel->status != ChannelStatus::open) return;
+  std::erase_if(used_, [&](const Channel& other) { return other.id == outcome.channel->id; });
+  used_.push_back(*outcome.channel);
 }
 
 /// --expect-status and --expect-receipt.

@@ -1,6 +1,7 @@
 // paycurl sessions: what lies in payment channels, and how to get it back.
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include <dirent.h>
 
@@ -16,11 +17,10 @@ namespace {
 
 constexpr std::uint64_t kMaxFile = 64UL * 1024;
 
-/// What sync found different.
-struct Change {
-  Channel before, after;
-  std::string text;
-};
+/// The chain is asked for a session by its whole id only.
+bool is_whole_id(const std::string& text) {
+  return text.starts_with("0x") && text.size() == 66;
+}
 
 class SessionsCommand : public Command {
  public:
@@ -59,14 +59,19 @@ class SessionsCommand : public Command {
   Result<Channels*> channels();
   Result<int> list();
   Result<int> show();
+  ClosePlan plan_of_close() const;
+  Closed close_one(const Channel& channel, const ClosePlan& plan);
+  Json would_close(const Channel& channel) const;
   Result<int> close();
   Result<int> sync();
   Result<int> import();
   Result<std::vector<Channel>> targets(Channels& known);
   Result<std::vector<Channel>> mppx_sessions() const;
-  Result<std::vector<Channel>> orphans(const std::vector<Channel>& known);
-  Result<std::optional<Change>> sync_one(Channels& known, Channel channel,
-                                         const Escrow::Facts& facts);
+  Result<std::vector<Payer>> payers();
+  Result<std::vector<Channel>> orphans(Channels* known);
+  Result<Channel> adopt_orphan(Channels& known, const std::string& id);
+  Result<Json> sync_one(Channels& known, const Channel& channel, const Escrow::Facts& facts);
+  Result<std::vector<Channel>> rows_to_sync(Channels& known, const std::string& method);
   Result<Spender*> spender_of(const Channel& channel);
   Escrow* escrow_of(const std::string& method) const;
   Result<int> print_sessions(const std::vector<Channel>& found, Json more);
@@ -163,7 +168,9 @@ Result<std::vector<Channel>> SessionsCommand::mppx_sessions() const {
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) {
     http::Body file;
-    auto read = file.append_file(folder + "/" + name);
+    std::string path = folder;
+    path += "/" + name;
+    auto read = file.append_file(path);
     const auto text = read ? file.text(kMaxFile) : Result<std::optional<std::string>>(read.error());
     const auto json =
         text && *text ? Json::parse(**text) : Result<Json>(Error{Kind::usage, "it cannot be read"});
@@ -180,41 +187,66 @@ Result<std::vector<Channel>> SessionsCommand::mppx_sessions() const {
   return found;
 }
 
-/// Channels of every account we know that the chain has and `known` has not.
-Result<std::vector<Channel>> SessionsCommand::orphans(const std::vector<Channel>& known) {
-  std::vector<std::string> payers;
+/// Whose channels are looked for on the chain: those of the key that was named, else of all
+/// accounts.
+Result<std::vector<Payer>> SessionsCommand::payers() {
+  std::vector<Payer> found;
   if (!options_.account.empty() || globals_->settings.has_private_key) {
     const auto payer = wallet_->payer(payer_of(options_));
     if (!payer) return payer.error();
-    payers.push_back((*payer)->address);
-  } else {
-    const auto accounts = wallet_->accounts(false);
-    if (!accounts) return accounts.error();
-    std::string note;
-    const auto all = (*accounts)->list(note);
-    if (!all) return all.error();
-    if (!note.empty()) say_note(note);
-    for (const Account& account : *all) {
-      if (!account.address.empty()) payers.push_back(account.address);
-    }
+    found.push_back({(*payer)->name, (*payer)->address});
+    return found;
   }
-  std::sort(payers.begin(), payers.end());
-  payers.erase(std::unique(payers.begin(), payers.end()), payers.end());
+  const auto accounts = wallet_->accounts(false);
+  if (!accounts) return accounts.error();
+  std::string note;
+  const auto all = (*accounts)->list(note);
+  if (!all) return all.error();
+  if (!note.empty()) say_note(note);
+  for (const Account& account : *all) {
+    if (!account.address.empty()) found.push_back({account.name, account.address});
+  }
+  return found;
+}
+
+/// Channels that the chain has of our accounts and the journal has not, or calls closed.
+Result<std::vector<Channel>> SessionsCommand::orphans(Channels* known) {
+  const auto whose = payers();
+  if (!whose) return whose.error();
   std::vector<Channel> found;
-  for (const std::string& payer : payers) {
+  std::set<std::string> seen;
+  for (const Payer& payer : *whose) {
+    if (!seen.insert(payer.address).second) continue;
     for (const auto& method : network_.methods) {
       if (method->escrow() == nullptr) continue;
-      auto there = method->escrow()->orphans(payer, *network_.client);
+      auto there = method->escrow()->orphans(payer.address, *network_.client);
       if (!there) return there.error();
       for (Channel& channel : *there) {
-        const bool is_known = std::any_of(known.begin(), known.end(), [&](const Channel& other) {
-          return other.id == channel.id;
-        });
-        if (!is_known) found.push_back(std::move(channel));
+        const auto own = known == nullptr ? Result<std::optional<Channel>>(std::nullopt)
+                                          : known->get(channel.id);
+        if (!own) return own.error();
+        if (*own && (*own)->status != ChannelStatus::closed) continue;
+        channel.account = payer.account;
+        found.push_back(std::move(channel));
       }
     }
   }
   return found;
+}
+
+/// Takes a channel that only the chain remembers into the journal, so that it can be closed.
+Result<Channel> SessionsCommand::adopt_orphan(Channels& known, const std::string& id) {
+  auto lost = orphans(&known);
+  if (!lost) return lost.error();
+  for (Channel& channel : *lost) {
+    if (id.empty() || !channel.id.starts_with(lower(id))) continue;
+    const auto own = known.get(channel.id);
+    if (!own) return own.error();
+    if (*own) return **own;  // it was booked as closed
+    if (auto inserted = known.insert(channel); !inserted) return inserted.error();
+    return std::move(channel);
+  }
+  return Error{Kind::usage, "no session " + printable(id, 80), "see paycurl sessions list --all"};
 }
 
 /// What is still deposited, and what can be taken back: the reason to look at the list.
@@ -269,6 +301,7 @@ Result<int> SessionsCommand::print_sessions(const std::vector<Channel>& found, J
     return printed ? Result<int>(0) : Result<int>(printed.error());
   }
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(found.size());
   const Millis now = system_now();
   for (const Channel& channel : found) {
     rows.push_back({(channel.source == "mppx" ? "mppx:" : "") + channel.id.substr(0, 12),
@@ -296,9 +329,13 @@ Result<int> SessionsCommand::list() {
   auto others = mppx_sessions();
   if (!others) return others.error();
   if (orphaned_) {
-    auto lost = orphans(*others);
+    auto lost = orphans(*known);
     if (!lost) return lost.error();
-    std::move(lost->begin(), lost->end(), std::back_inserter(*others));
+    for (Channel& channel : *lost) {
+      std::erase_if(found, [&](const Channel& other) { return other.id == channel.id; });
+      std::erase_if(*others, [&](const Channel& other) { return other.id == channel.id; });
+      found.push_back(std::move(channel));
+    }
   }
   for (Channel& channel : *others) {
     const auto own = *known == nullptr ? Result<std::optional<Channel>>(std::nullopt)
@@ -362,6 +399,9 @@ Result<std::vector<Channel>> SessionsCommand::targets(Channels& known) {
   auto open = known.list(false);
   if (!open) return open.error();
   if (all_) {
+    std::erase_if(*open, [&](const Channel& channel) {
+      return !options_.account.empty() && channel.account != options_.account;
+    });
     if (finalize_) {
       std::erase_if(
           *open, [](const Channel& channel) { return channel.status != ChannelStatus::closing; });
@@ -375,6 +415,7 @@ Result<std::vector<Channel>> SessionsCommand::targets(Channels& known) {
                         which.find(':') != std::string::npos || which.starts_with("localhost");
     if (!is_url) {
       auto channel = known.find(which);
+      if (!channel && is_whole_id(which)) channel = adopt_orphan(known, which);
       if (!channel) return channel.error();
       found.push_back(std::move(*channel));
       continue;
@@ -402,54 +443,68 @@ Result<Spender*> SessionsCommand::spender_of(const Channel& channel) {
   return wallet_->spender_of({account, channel.payer}, limits_);
 }
 
-Result<int> SessionsCommand::close() {
-  const auto known = channels();
-  if (!known) return known.error();
-  if (*known == nullptr) return Error{Kind::usage, "there are no sessions yet"};
-  const auto found = targets(**known);
-  if (!found) return found.error();
+ClosePlan SessionsCommand::plan_of_close() const {
   ClosePlan plan;
   plan.force = force_;
   plan.finalize = finalize_;
   plan.patience = session_choice_of(options_).patience;
   plan.allow_http = options_.allow_http;
+  plan.unverified_tls = options_.insecure;
   plan.deadlines = paid_deadlines_of(options_);
   plan.deadlines.total = std::chrono::seconds(60);
+  return plan;
+}
+
+Closed SessionsCommand::close_one(const Channel& channel, const ClosePlan& plan) {
+  Closed closed;
+  closed.channel = channel;
+  const auto spender = spender_of(channel);
+  if (spender) return close_channel(channel, plan, network_, **spender);
+  closed.error = spender.error();
+  return closed;
+}
+
+/// What --dry-run says of one.
+Json SessionsCommand::would_close(const Channel& channel) const {
+  Closed closed;
+  closed.channel = channel;
+  closed.status = "closed";
+  if (!globals_->json) {
+    (void)print("would close " + shortened(channel.id) + " with " + printable(channel.origin, 100) +
+                ": " + describe(Money{channel.spent, channel.asset}) + " spent, " +
+                describe(Money{channel.remaining(), channel.asset}) + " would come back\n");
+  }
+  return closed_json(closed).set("dryRun", true);
+}
+
+Result<int> SessionsCommand::close() {
+  const auto known = wallet_->channels();
+  if (!known) return known.error();
+  const auto found = targets(**known);
+  if (!found) return found.error();
+  const ClosePlan plan = plan_of_close();
   int status = 0;
   Json results = Json::array();
   std::size_t failed_count = 0;
   for (const Channel& channel : *found) {
-    Closed closed;
-    closed.channel = channel;
     if (dry_run_) {
-      closed.status = "closed";
-      if (!globals_->json) {
-        (void)print("would close " + shortened(channel.id) + " with " +
-                    printable(channel.origin, 100) + ": " +
-                    describe(Money{channel.spent, channel.asset}) + " spent, " +
-                    describe(Money{channel.remaining(), channel.asset}) + " would come back\n");
-      }
-      results.push(closed_json(closed).set("dryRun", true));
+      results.push(would_close(channel));
       continue;
     }
-    const auto spender = spender_of(channel);
-    if (spender) {
-      closed = close_channel(channel, plan, network_, **spender);
-    } else {
-      closed.error = spender.error();
-    }
+    const Closed closed = close_one(channel, plan);
     results.push(closed_json(closed));
     if (closed.error) {
       ++failed_count;
       Error error = *closed.error;
-      error.message = "session " + shortened(channel.id) + ": " + error.message;
+      error.message.insert(0, "session " + shortened(channel.id) + ": ");
       say_error(error);
       status = graver(status, error.exit_status());
     } else if (!globals_->json && !globals_->silent) {
       (void)print(describe(closed) + "\n");
     }
   }
-  if (found->empty() && !globals_->json && !globals_->silent) (void)print("no session is open\n");
+  const bool quiet = globals_->json || globals_->silent;
+  if (found->empty() && !quiet) (void)print("no session is open\n");
   if (failed_count != 0 && found->size() > 1) {
     say("paycurl: " + std::to_string(failed_count) + " of " + std::to_string(found->size()) +
         " sessions were not closed");
@@ -461,99 +516,127 @@ Result<int> SessionsCommand::close() {
 
 // ---- sync
 
-/// Makes one row what the chain says. Nothing is lowered that we signed.
-Result<std::optional<Change>> SessionsCommand::sync_one(Channels& known, Channel channel,
-                                                        const Escrow::Facts& facts) {
+/// Says what differs between a row and what the chain knows, and makes the row that. Nothing is
+/// lowered that we signed.
+class Comparison {
+ public:
+  Comparison(Channel row, const Escrow::Facts& facts) : now_(std::move(row)), facts_(facts) {
+    if (now_.status == ChannelStatus::opening) {
+      compare_opening();
+    } else if (!facts_.exists) {
+      if (now_.status != ChannelStatus::closed) end();
+    } else if (now_.status == ChannelStatus::closed) {
+      change(ChannelStatus::open, "is not closed");
+    }
+    if (facts_.exists) compare_numbers();
+  }
+
+  const std::string& text() const { return text_; }
+  const Channel& now() const { return now_; }
+
+ private:
+  void say(const std::string& what) { text_ += (text_.empty() ? "" : ", ") + what; }
+  void change(ChannelStatus to, const std::string& what) {
+    now_.status = to;
+    say(what);
+  }
+  void end() {
+    now_.withdrawable.reset();
+    change(ChannelStatus::closed, "is closed");
+  }
+  void compare_opening() {
+    if (facts_.exists) {
+      now_.opening.clear();
+      change(ChannelStatus::open, "is open");
+    } else if (facts_.now > now_.opening_until + 6'000) {
+      now_.deposit = Amount();
+      now_.opening.clear();
+      change(ChannelStatus::closed, "was never opened");
+    }
+  }
+  void compare_numbers() {
+    if (now_.deposit != facts_.deposit) {
+      now_.deposit = facts_.deposit;
+      say("has a deposit of " + describe(Money{facts_.deposit, now_.asset}));
+    }
+    if (now_.spent < facts_.settled && facts_.settled <= now_.signed_amount) {
+      now_.spent = facts_.settled;
+      now_.accepted = std::max(now_.accepted, facts_.settled);
+      say("has settled " + describe(Money{facts_.settled, now_.asset}));
+    }
+    if (now_.withdrawable == facts_.withdrawable) return;
+    now_.withdrawable = facts_.withdrawable;
+    const bool closing = facts_.withdrawable.has_value();
+    change(closing ? ChannelStatus::closing : ChannelStatus::open,
+           closing ? "is closing" : "is not closing any more");
+  }
+
+  Channel now_;
+  const Escrow::Facts& facts_;
+  std::string text_;
+};
+
+/// What changed, as JSON; null when nothing did.
+Result<Json> SessionsCommand::sync_one(Channels& known, const Channel& channel,
+                                       const Escrow::Facts& facts) {
   auto lock = known.lock(channel.scope, session_choice_of(options_).patience);
   if (!lock) return lock.error();
   const auto fresh = known.get(channel.id);
   if (!fresh) return fresh.error();
-  if (!*fresh) return std::optional<Change>();
-  Change change{**fresh, **fresh, ""};
-  Channel& now = change.after;
-  const auto say_change = [&](const std::string& text) {
-    change.text += (change.text.empty() ? "" : ", ") + text;
-  };
-  if (now.status == ChannelStatus::opening) {
-    if (facts.exists) {
-      now.status = ChannelStatus::open;
-      now.opening.clear();
-      say_change("is open");
-    } else if (facts.now > now.opening_until + 6'000) {
-      now.status = ChannelStatus::closed;
-      now.deposit = Amount();
-      now.opening.clear();
-      say_change("was never opened");
-    }
-  } else if (!facts.exists) {
-    now.status = ChannelStatus::closed;
-    now.withdrawable.reset();
-    say_change("is closed");
+  if (!*fresh) return Json();
+  const Comparison compared(**fresh, facts);
+  if (compared.text().empty()) return Json();
+  if (auto saved = known.save(compared.now()); !saved) return saved.error();
+  if (!globals_->json && !globals_->silent) {
+    (void)print("session " + shortened(channel.id) + " " + compared.text() + "\n");
   }
-  if (facts.exists) {
-    if (now.deposit != facts.deposit) {
-      now.deposit = facts.deposit;
-      say_change("has a deposit of " + describe(Money{facts.deposit, now.asset}));
-    }
-    if (now.spent < facts.settled && facts.settled <= now.signed_amount) {
-      now.spent = facts.settled;
-      now.accepted = std::max(now.accepted, facts.settled);
-      say_change("has settled " + describe(Money{facts.settled, now.asset}));
-    }
-    if (now.withdrawable != facts.withdrawable) {
-      now.withdrawable = facts.withdrawable;
-      if (facts.withdrawable) now.status = ChannelStatus::closing;
-      if (!facts.withdrawable && now.status == ChannelStatus::closing) {
-        now.status = ChannelStatus::open;
-      }
-      say_change(facts.withdrawable ? "is closing" : "is not closing any more");
-    }
-  }
-  if (change.text.empty()) return std::optional<Change>();
-  if (auto saved = known.save(now); !saved) return saved.error();
-  return std::optional(std::move(change));
+  return Json::object({{"id", channel.id},
+                       {"before", name_of((*fresh)->status)},
+                       {"after", name_of(compared.now().status)},
+                       {"message", compared.text()}});
+}
+
+/// Rows that the chain may know more about: not those that were closed long ago.
+Result<std::vector<Channel>> SessionsCommand::rows_to_sync(Channels& known,
+                                                           const std::string& method) {
+  constexpr Millis kDay = 24 * 60 * 60 * 1000;
+  auto rows = known.list(true);
+  if (!rows) return rows.error();
+  const Millis now = system_now();
+  std::erase_if(*rows, [&](const Channel& row) {
+    const bool is_old = row.status == ChannelStatus::closed && row.used + kDay < now;
+    return is_old || row.method != method;
+  });
+  return rows;
 }
 
 Result<int> SessionsCommand::sync() {
   const auto known = channels();
   if (!known) return known.error();
-  std::vector<Channel> rows;
-  if (*known != nullptr) {
-    auto all = (*known)->list(true);
-    if (!all) return all.error();
-    rows = std::move(*all);
-    std::erase_if(rows, [](const Channel& row) { return row.status == ChannelStatus::closed; });
-  }
   Json changes = Json::array();
   int status = 0;
+  std::size_t count = 0;
   for (const auto& method : network_.methods) {
-    if (method->escrow() == nullptr) continue;
-    std::vector<Channel> own;
-    std::copy_if(rows.begin(), rows.end(), std::back_inserter(own),
-                 [&](const Channel& row) { return row.method == method->name(); });
-    if (own.empty()) continue;
-    const auto facts = method->escrow()->look_at(own, *network_.client);
+    if (method->escrow() == nullptr || *known == nullptr) continue;
+    const auto rows = rows_to_sync(**known, std::string(method->name()));
+    if (!rows) return rows.error();
+    count += rows->size();
+    if (rows->empty()) continue;
+    const auto facts = method->escrow()->look_at(*rows, *network_.client);
     if (!facts) return facts.error();
-    for (std::size_t i = 0; i < own.size(); ++i) {
-      const auto change = sync_one(**known, own[i], (*facts)[i]);
+    for (std::size_t i = 0; i < rows->size(); ++i) {
+      auto change = sync_one(**known, (*rows)[i], (*facts)[i]);
       if (!change) {
         say_error(change.error());
         status = graver(status, change.error().exit_status());
-        continue;
-      }
-      if (!*change) continue;
-      changes.push(Json::object({{"id", (*change)->after.id},
-                                 {"before", name_of((*change)->before.status)},
-                                 {"after", name_of((*change)->after.status)},
-                                 {"message", (*change)->text}}));
-      if (!globals_->json && !globals_->silent) {
-        (void)print("session " + shortened((*change)->after.id) + " " + (*change)->text + "\n");
+      } else if (!change->is_null()) {
+        changes.push(std::move(*change));
       }
     }
   }
   if (!globals_->json) {
     if (changes.items()->empty() && !globals_->silent && status == 0) {
-      (void)print("nothing has changed in " + std::to_string(rows.size()) + " sessions\n");
+      (void)print("nothing has changed in " + std::to_string(count) + " sessions\n");
     }
     return status;
   }
@@ -577,11 +660,16 @@ Result<int> SessionsCommand::import() {
     });
     if (all_ || named) chosen.push_back(channel);
   }
+  const auto known = wallet_->channels();
+  if (!known) return known.error();
+  if (chosen.empty() && which_.size() == 1 && is_whole_id(which_.front())) {
+    auto lost = adopt_orphan(**known, which_.front());
+    if (!lost) return lost.error();
+    return globals_->json ? print_sessions({*lost}, Json()) : Result<int>(0);
+  }
   if (chosen.empty()) {
     return Error{Kind::usage, "mppx has no such session", "see paycurl sessions list"};
   }
-  const auto known = wallet_->channels();
-  if (!known) return known.error();
   std::vector<Channel> imported;
   for (Channel& channel : chosen) {
     const auto there = (*known)->get(channel.id);

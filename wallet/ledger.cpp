@@ -376,7 +376,8 @@ Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
   const Millis now = clock_();
   auto query = database_.prepare(
       "SELECT amount, symbol, decimals, token, network, is_dollar, is_test FROM payments "
-      "WHERE payer = ?1 AND time >= ?2 AND (status != 'not_sent' OR (error_code IS NULL AND time "
+      "WHERE payer = ?1 AND time >= ?2 AND (status != 'not_sent' OR session IS NOT NULL OR "
+      "(error_code IS NULL AND time "
       ">= ?3))");
   if (!query) return query.error();
   query->bind(payer).bind(now - now % kDay).bind(now - kStaleIntent);

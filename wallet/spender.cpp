@@ -78,7 +78,11 @@ Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   row_.rebuild = step.rebuild;
   row_.signed_digest = to_hex(step.digests.front());
   const auto may_spend = [&](const std::vector<Money>& today) {
-    return paycurl::allow(spend, limits_, {run_, today});
+    Spend all = spend;  // the limit on deposits is one for all channels of the run
+    if (!all.escrow.is_zero()) {
+      all.escrow = all.escrow.plus(escrowed(all.total.asset, step.session)).value_or(all.escrow);
+    }
+    return paycurl::allow(all, limits_, {run_, today});
   };
   auto written = ledger_.sign_step(row_, may_spend, step.alongside);
   if (!written) {
@@ -87,11 +91,26 @@ Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   }
   row_.status = PaymentStatus::unknown;
   run_.push_back(spend.total);
+  if (!spend.escrow.is_zero()) escrows_[step.session] = {spend.escrow, spend.total.asset};
   std::vector<Signature> signatures;
   for (const Digest& digest : step.digests) {
     signatures.push_back(key_->sign(digest));
   }
   return signatures;
+}
+
+Amount Spender::escrowed(const Asset& asset, const std::string& but) const {
+  Amount sum;
+  for (const auto& [id, money] : escrows_) {
+    if (id != but && money.asset == asset) sum = sum.plus(money.amount).value_or(sum);
+  }
+  return sum;
+}
+
+Amount Spender::deposit_limit(const Asset& asset, const std::string& session) const {
+  return paycurl::deposit_limit(asset, limits_, {run_, {}})
+      .minus(escrowed(asset, session))
+      .value_or(Amount());
 }
 
 Result<Signature> Spender::sign_covered(const Digest& digest) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -84,10 +85,8 @@ class Spender {
   Result<Signature> sign_covered(const Digest& digest);
   /// Signs what brings the user's own money back and costs nothing but the network's fee.
   Result<Signature> sign_fee(const Money& fee, const Digest& digest);
-  /// The most that may lie in an escrow now.
-  Amount deposit_limit(const Asset& asset) const {
-    return paycurl::deposit_limit(asset, limits_, {run_, {}});
-  }
+  /// The most that may lie in the escrow of this session's channel now.
+  Amount deposit_limit(const Asset& asset, const std::string& session) const;
   /// The most that the network may take for one payment.
   Amount fee_limit(const Asset& asset) const { return paycurl::fee_limit(asset, limits_); }
   Channels& channels() { return channels_; }
@@ -103,6 +102,7 @@ class Spender {
 
  private:
   Result<> describe_in_row(const Spend& spend);
+  Amount escrowed(const Asset& asset, const std::string& but) const;
 
   Ledger& ledger_;
   Channels& channels_;
@@ -113,6 +113,7 @@ class Spender {
   Clock clock_;
   Row row_;
   std::vector<Money> run_;
+  std::map<std::string, Money> escrows_;  // that this run made or filled, by session
 };
 
 }  // namespace paycurl

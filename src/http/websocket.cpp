@@ -379,7 +379,11 @@ Result<Received> WebSocket::receive(Duration at_most) {
   while (true) {
     auto moved = step();
     if (!moved) return moved.error();
-    if (message_) return *std::exchange(message_, std::nullopt);
+    if (message_) {
+      // A server that never pauses must not keep signals from being seen.
+      if (auto noticed = connection_->wait(true, Duration(0)); !noticed) return noticed.error();
+      return *std::exchange(message_, std::nullopt);
+    }
     if (closed_) return *closed_;
     if (Clock::now() >= until) return Received{};
     if (auto waited = wait(*connection_, !outgoing_.empty(), *moved, until); !waited) {

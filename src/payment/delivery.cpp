@@ -40,7 +40,7 @@ Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url&
   if (session_ && head.status == 410 && !outcome_.receipt) return Fate::collect;
   if (head.status >= 500 && is_problem && !outcome_.receipt) return Fate::collect;
   if (session_) take_session_answer(head);
-  if (head.status < 300 || outcome_.receipt || session_) {
+  if (head.status < 300 || outcome_.receipt) {
     row_.status = outcome_.payment = PaymentStatus::settled;
     pieces_until_saved_ = may_be_short(head) ? 2 : 0;
     if (pieces_until_saved_ == 0) save_answered();
@@ -61,8 +61,9 @@ Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url&
 void Flow::Run::write(const Row& row) {
   auto written =
       spender_ != nullptr ? spender_->ledger().answer(row, std::exchange(events_, {})) : Result<>();
-  if (!written)
+  if (!written) {
     parts_.audience.note("the journal could not be updated: " + written.error().message);
+  }
 }
 
 void Flow::Run::save(PaymentStatus status, std::optional<Error> error) {
@@ -207,7 +208,7 @@ void Flow::Run::after_delivery(Leg& leg, Method& method) {
     return save(PaymentStatus::settled, outcome_.error);
   }
   if (!result && !sink_failure_) {
-    const Error why = result.error();
+    const Error& why = result.error();
     settled_without("paid, but the answer did not arrive whole: " + why.message,
                     why.transport == 23  ? "unwritable"
                     : why.reason.empty() ? "truncated"
@@ -365,6 +366,7 @@ bool Flow::Run::is_still_valid() const {
 }
 
 Outcome Flow::Run::resume(Row row) {
+  resuming_ = true;
   const auto by_name = [&](const auto& list, const std::string& name) {
     const auto at =
         std::find_if(list.begin(), list.end(), [&](auto* item) { return item->name() == name; });

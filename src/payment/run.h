@@ -158,6 +158,7 @@ class Flow::Run {
   Session::Reply reply_of(const http::Answer& answer) const;
   void take_session_answer(const http::Head& head);
   void note_row();
+  void start_over();
   void session_refused(const Error& error, Method& method);
   void after_session_delivery(Leg& leg, Method& method);
   void remember_offer(const Challenge& challenge);
@@ -166,7 +167,7 @@ class Flow::Run {
   Result<> answer_event(std::string_view name, const Json& data);
   void send_aside(Session::Step step);
   void aside_done(const Result<>& result, const http::Answer& answer);
-  void stop_stream(Error why);
+  void stop_stream(const Error& why);
   class SocketTalk;
   Outcome free_socket(const http::Answer& probe);
   void talk_on_socket(const Session::Step& step, Method& method);
@@ -185,7 +186,8 @@ class Flow::Run {
   bool can_resend_ = true;      // the request of a row in doubt is whole
   std::optional<Error> sink_failure_;
 
-  int leg_ = 0;  // the exchange that carries the answer
+  bool resuming_ = false;  // nothing new is signed
+  int leg_ = 0;            // the exchange that carries the answer
   std::unique_ptr<Session> session_;
   std::optional<Challenge> offered_;         // what the session pays
   std::optional<http::EventParser> parser_;  // of the stream that it pays

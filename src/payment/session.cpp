@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/base/bytes.h"
 #include "src/base/text.h"
 
 namespace paycurl {
@@ -20,6 +21,15 @@ Result<> take_numbers(const Receipt& receipt, Channel& channel) {
   channel.spent = std::max(channel.spent, *spent);
   channel.units = std::max(channel.units, units->value_or(0));
   return {};
+}
+
+Result<> closing_numbers(const Receipt& receipt, Channel& channel) {
+  const auto hash = receipt.json.optional_string_at("txHash");
+  ByteArray<32> bytes{};
+  if (!hash || !*hash || !(*hash)->starts_with("0x") || !from_hex(**hash, bytes)) {
+    return Error{Kind::protocol, "the receipt of the close names no transaction"};
+  }
+  return take_numbers(receipt, channel);
 }
 
 }  // namespace paycurl

@@ -20,8 +20,10 @@ namespace paycurl {
 
 /// What the user wants of sessions.
 struct SessionChoice {
-  bool fresh = false;   ///< open a new channel although there is one
-  std::string id;       ///< use this channel, a unique prefix of its id
+  bool fresh = false;  ///< open a new channel although there is one
+  std::string id;      ///< use this channel, a unique prefix of its id
+  bool nothing_new =
+      false;            ///< finish what was paid for, sign nothing more, not for a stream either
   std::string deposit;  ///< in whole tokens, for a new channel; empty: what the offer suggests
   std::chrono::milliseconds patience{30'000};  ///< with another process that is at the channel
 };
@@ -29,6 +31,10 @@ struct SessionChoice {
 /// Takes the payee's numbers from a receipt, as far as they can be believed: of this channel, spent
 /// <= accepted <= signed. Kind::protocol otherwise, and nothing is taken.
 Result<> take_numbers(const Receipt& receipt, Channel& channel);
+
+/// The same of the receipt for a close, which names the transaction that did it. Kind::protocol
+/// when it does not: then nobody knows that the channel is over.
+Result<> closing_numbers(const Receipt& receipt, Channel& channel);
 
 class Session {
  public:
@@ -42,7 +48,8 @@ class Session {
   };
   /// The answer to a step.
   struct Reply {
-    int status = 0;  ///< 0: no answer came
+    int status = 0;         ///< 0: no answer came
+    bool repeated = false;  ///< the step went twice: the answer to the first was lost
     std::optional<Receipt> receipt;
     std::optional<Problem> problem;
     std::vector<Challenge> challenges;  ///< those of this method and intent

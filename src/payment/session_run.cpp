@@ -11,7 +11,8 @@ constexpr Millis kOfferLifetime = 3'600'000;  // of a challenge that names no en
 constexpr http::Duration kRecoveryDeadline{5'000};
 constexpr http::Duration kStepDeadline{60'000};  // an opening waits for the chain
 
-/// What an offer is remembered by: the query does not make another endpoint.
+/// What an offer is remembered by. Where a query has a higher price of its own, the payment is
+/// refused, the offer forgotten, and the command run again asks anew.
 std::string endpoint_of(const http::Request& request) {
   return request.method + " " + request.url.origin() + request.url.path;
 }
@@ -140,7 +141,9 @@ std::optional<Offer> Flow::Run::offer_of(const Row& row, Method& method) const {
 Outcome Flow::Run::pay_by_session(const Offer& offer, std::optional<Row> earlier) {
   const bool again = earlier.has_value();
   if (again) can_resend_ = true;
-  auto session = offer.method->session(*offer.challenge, options_.session, *spender_);
+  SessionChoice choice = options_.session;
+  choice.nothing_new = resuming_;
+  auto session = offer.method->session(*offer.challenge, choice, *spender_);
   if (!session) return fail(session.error());
   session_ = std::move(*session);
   offered_ = *offer.challenge;
@@ -166,7 +169,25 @@ Outcome Flow::Run::pay_by_session(const Offer& offer, std::optional<Row> earlier
   outcome_.channel = session_->channel();
   session_.reset();  // lets go of the channel
   if (row_.seq != 0) spender_->ledger().release(row_.seq);
+  const bool came_to_nothing = again && outcome_.error && outcome_.error->reason == "not_paid";
+  if (came_to_nothing && !resuming_) {  // as for a charge that never settled: pay now
+    start_over();
+    return pay_by_session(offer, std::nullopt);
+  }
   return std::move(outcome_);
+}
+
+/// Forgets a payment that came to nothing, and keeps what was asked.
+void Flow::Run::start_over() {
+  outcome_.error.reset();
+  outcome_.row.reset();
+  outcome_.receipt.reset();
+  outcome_.payment = PaymentStatus::none;
+  row_ = Row();
+  events_.clear();
+  spool_.reset();
+  parser_.reset();
+  sent_before_ = false;
 }
 
 /// Before a channel is opened: the server may remember one of ours that we have lost. Its answer
@@ -207,6 +228,7 @@ std::optional<Json> Flow::Run::prove_for_snapshot(const http::Answer& asked, Met
     auto row = new_row(proof, spender_->payer());
     if (!row) return std::nullopt;
     row->http_method = "HEAD";
+    row->identity = "HEAD " + row->identity;  // it is no part of the request that is paid
     spender_->begin(std::move(*row));
     const auto credential = method.pay(*challenge, *quote, *spender_);
     Row written = spender_->row();
@@ -328,6 +350,7 @@ void Flow::Run::converse(Session::Step step, Method& method) {
       reply = reply_of({*leg->head(), leg->collected(), leg->url()});
     }
     outcome_.problem = reply.problem;
+    reply.repeated = sent_before_;
     auto next = session_->answered(reply);
     note_row();
     if (!next) return session_refused(after_sending(next.error()), method);
@@ -348,7 +371,10 @@ void Flow::Run::session_refused(const Error& error, Method& method) {
   (void)spender_->channels().forget_offer(endpoint_of(request_));
   if (row_.seq == 0) return set_error(error);
   if (error.kind == Kind::not_delivered) return settled_without(error.message, error.reason);
-  if (error.kind == Kind::outcome_unknown) return doubt(error.message, error.reason);
+  if (error.kind == Kind::outcome_unknown) {
+    doubt(error.message, error.reason);
+    return settle_by_rail(method);
+  }
   outcome_.error = error;
   const bool rejected = error.kind == Kind::rejected;
   if (rejected && row_.rebuild && !row_.paid.amount.is_zero()) {
@@ -466,7 +492,7 @@ void Flow::Run::aside_done(const Result<>& result, const http::Answer& answer) {
   }
 }
 
-void Flow::Run::stop_stream(Error why) {
+void Flow::Run::stop_stream(const Error& why) {
   parts_.client.cancel(leg_, why);
 }
 

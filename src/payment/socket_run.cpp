@@ -38,8 +38,11 @@ class Flow::Run::SocketTalk {
   Result<> talk(const Session::Step& first) {
     if (auto sent = authorize(first.credential); !sent) return sent;
     while (!over_) {
+      if (is_late() && !begin_close(http::transport_error(28, "the time limit passed"))) {
+        return *failure_;
+      }
       const auto idle = run_.options_.paid_deadlines.idle;
-      const auto came = socket_->receive(until_deadline(closing_ ? kCloseDeadline : idle));
+      const auto came = socket_->receive(closing_ ? kCloseDeadline : until_deadline(idle));
       if (!came) {
         if (!begin_close(came.error())) return failure_.value_or(came.error());
         continue;
@@ -51,6 +54,8 @@ class Flow::Run::SocketTalk {
     return {};
   }
 
+  /// What the server said when it refused the first credential.
+  const Session::Reply& refusal() const { return refusal_; }
   /// The session took the first credential: from then on the payment is in.
   bool is_accepted() const { return accepted_; }
 
@@ -64,6 +69,14 @@ class Flow::Run::SocketTalk {
     return idle.count() == 0 ? least : std::min(idle, least);
   }
 
+  /// Whether the exchange, or its orderly end, has taken too long.
+  bool is_late() const {
+    const auto now = std::chrono::steady_clock::now();
+    const auto total = run_.options_.paid_deadlines.total;
+    if (closing_) return now > closing_since_ + kCloseDeadline;
+    return total.count() != 0 && now > start_ + total;
+  }
+
   /// Ends in order what `why` ends: a signal, a limit, an output that is gone. False when it cannot
   /// be done in order any more.
   bool begin_close(const Error& why) {
@@ -71,6 +84,7 @@ class Flow::Run::SocketTalk {
     const bool broken = why.kind == Kind::transport && why.transport != 23 && why.transport != 28;
     if (closing_ || broken || !accepted_) return false;
     closing_ = true;
+    closing_since_ = std::chrono::steady_clock::now();
     return socket_->send(frame("payment-close-request")).has_value();
   }
 
@@ -123,7 +137,14 @@ class Flow::Run::SocketTalk {
     }
     if (name && *name == "payment-error") {
       const auto message = json->optional_string_at("message");
+      const auto status = json->optional_integer_at("status");
       over_ = true;
+      if (message && *message) refusal_.problem = parse_problem(**message);
+      refusal_.status = status && *status ? static_cast<int>(**status % 1000) : 402;
+      if (refusal_.problem) {
+        return Error{accepted_ ? Kind::not_delivered : Kind::rejected,
+                     "the server refused the payment: " + refusal_.problem->text(), "", "rejected"};
+      }
       return Error{accepted_ ? Kind::not_delivered : Kind::rejected,
                    "the server refused the payment: " +
                        printable(message && *message ? **message : std::string("no reason given")),
@@ -173,6 +194,7 @@ class Flow::Run::SocketTalk {
   Result<> close_channel(const Json& data) {
     run_.parts_.audience.payment_event("payment-close-ready", data);
     closing_ = true;
+    closing_since_ = std::chrono::steady_clock::now();
     const auto receipt = run_.protocol_->read_receipt(data);
     auto known = receipt ? run_.session_->received(*receipt) : Result<>(receipt.error());
     if (!known) run_.parts_.audience.note(known.error().message);
@@ -189,12 +211,14 @@ class Flow::Run::SocketTalk {
   Method& method_;
   std::unique_ptr<http::WebSocket> socket_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point closing_since_ = start_;
   bool accepted_ = false;      // a receipt came for the first credential
   bool closing_ = false;       // no more data is wanted
   bool closed_by_us_ = false;  // the closing voucher is with the server
   bool settled_ = false;       // and its receipt with us
   bool over_ = false;
   std::optional<Error> failure_;
+  Session::Reply refusal_;
 };
 
 /// A WebSocket that nobody asks money for, as far as its probe says.
@@ -257,8 +281,13 @@ void Flow::Run::talk_on_socket(const Session::Step& step, Method& method) {
   }
   const Error& why = done.error();
   if (!talk.is_accepted()) {
+    if (why.kind == Kind::rejected) {
+      auto next = session_->answered(talk.refusal());
+      note_row();
+      if (next && *next) return converse(std::move(**next), method);  // on a socket of its own
+      return session_refused(why, method);
+    }
     (void)session_->answered({});
-    if (why.kind == Kind::rejected) return session_refused(why, method);
     return doubt("the payment was sent and no answer came: " + why.message, "no_answer",
                  why.transport);
   }

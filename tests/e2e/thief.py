@@ -144,7 +144,8 @@ class Thief(Server):
                 self.moves[payload["transaction"]] = deposit_of(payload)
             self.changed.notify_all()
         if alone:
-            return self.on_step(payload) if self.on_step else self.paid(b"")
+            over = {"txHash": "0x" + "11" * 32} if payload["action"] == "close" else {}
+            return self.on_step(payload) if self.on_step else self.paid(b"", **over)
         if self.on_request:
             return self.on_request(payload)
         if self.script is None:

@@ -285,7 +285,10 @@ class Deposits(Case):
         self.assertIn("--force", done.errors)
         closes = [p["cumulativeAmount"] for p in thief.payloads()[seen:] if p["action"] == "close"]
         self.assertEqual(closes, ["1000", "11000"])  # never more than was signed
-        thief.on_step = lambda payload: thief.paid(b"", acceptedCumulative="10" * 9, spent="10" * 9)
+        for numbers in ({"acceptedCumulative": "10" * 9, "spent": "10" * 9}, {"txHash": None}):
+            thief.on_step = lambda payload: thief.paid(b"", **{"txHash": "0x" + "11" * 32, **numbers})
+            self.assertEqual(self.home.run("sessions", "close", "last").code, 100)  # the chain has it still
+        thief.on_step = None
         self.assertEqual(self.home.run("sessions", "close", "last").code, 0)
         self.assertEqual(self.sessions()[0]["spent"]["base"], "11000")
 

@@ -59,7 +59,7 @@ Result<std::vector<Escrow::Facts>> look_at_channels(const std::vector<Channel>& 
   for (const Channel& channel : channels) {
     auto read = Descriptor::parse(channel.descriptor);
     if (!read) return read.error();
-    descriptors.push_back(std::move(*read));
+    descriptors.push_back(*read);
   }
   // One batch for each escrow.
   std::vector<bool> done(channels.size());
@@ -163,66 +163,90 @@ Result<std::vector<Channel>> channels_on_chain(const Address& payer, const Netwo
   return alive;
 }
 
+namespace {
+
+Error no_mppx_session() {
+  return {Kind::usage, "this is no session of mppx that paycurl reads"};
+}
+
+Result<Amount> amount_in(const Json& json, std::string_view key) {
+  const auto text = json.string_at(key);
+  const auto amount = text ? Amount::parse(*text) : std::nullopt;
+  if (!amount) return no_mppx_session();
+  return *amount;
+}
+
+/// The descriptor that the file has under "channel", when it is that of the id there.
+Result<Descriptor> descriptor_of_mppx(const Json& stored) {
+  const Json* descriptor = stored.find("descriptor");
+  const auto chain = stored.optional_integer_at("chainId");
+  const auto escrow_text = stored.string_at("escrow");
+  const auto id = stored.string_at("channelId");
+  if (descriptor == nullptr || !chain || !*chain || **chain <= 0 || !escrow_text || !id) {
+    return no_mppx_session();
+  }
+  const auto escrow = Address::parse(*escrow_text);
+  if (!escrow) return no_mppx_session();
+  const auto d = Descriptor::from_json(*descriptor, static_cast<std::uint64_t>(**chain), *escrow);
+  if (!d || lower(*id) != to_0x(channel_id(*d))) return no_mppx_session();
+  return *d;
+}
+
+ChannelStatus status_of_mppx(std::string_view status) {
+  return status == "open"      ? ChannelStatus::open
+         : status == "opening" ? ChannelStatus::opening
+         : status == "closing" ? ChannelStatus::closing
+                               : ChannelStatus::lost;
+}
+
+Millis time_in(const Json& json, std::string_view key) {
+  const auto text = json.string_at(key);
+  return text ? parse_rfc3339(*text).value_or(0) : 0;
+}
+
+}  // namespace
+
 Result<Channel> channel_of_mppx(const Json& file, const Networks& networks) {
-  const Error bad{Kind::usage, "this is no session of mppx that paycurl reads"};
   const Json* stored = file.find("channel");
-  const Json* account = file.find("account");
   const auto version = file.optional_integer_at("version");
   const auto status = file.string_at("status");
   const auto endpoint = file.string_at("endpoint");
-  const auto spent_text = file.string_at("spent");
   const auto units = file.optional_integer_at("units");
-  const auto created = file.string_at("createdAt");
-  const auto updated = file.string_at("updatedAt");
-  if (stored == nullptr || !version || *version != 1 || !status || !endpoint || !spent_text ||
-      !units || !created || !updated) {
-    return bad;
+  if (stored == nullptr || !version || *version != 1 || !status || !endpoint || !units) {
+    return no_mppx_session();
   }
-  const Json* descriptor = stored->find("descriptor");
-  const auto chain = stored->optional_integer_at("chainId");
-  const auto escrow_text = stored->string_at("escrow");
-  const auto id = stored->string_at("channelId");
-  const auto cumulative_text = stored->string_at("cumulativeAmount");
-  const auto deposit_text = stored->string_at("deposit");
-  if (descriptor == nullptr || !chain || !*chain || **chain <= 0 || !escrow_text || !id ||
-      !cumulative_text || !deposit_text) {
-    return bad;
-  }
-  const auto escrow = Address::parse(*escrow_text);
-  if (!escrow) return bad;
-  const auto d = Descriptor::from_json(*descriptor, static_cast<std::uint64_t>(**chain), *escrow);
+  const auto d = descriptor_of_mppx(*stored);
   const auto url = http::parse_url(*endpoint);
-  const auto cumulative = Amount::parse(*cumulative_text);
-  const auto deposit = Amount::parse(*deposit_text);
-  const auto spent = Amount::parse(*spent_text);
-  if (!d || !url || !cumulative || !deposit || !spent || *spent > *cumulative) return bad;
-  if (lower(*id) != to_0x(channel_id(*d))) return bad;
+  const auto cumulative = amount_in(*stored, "cumulativeAmount");
+  const auto deposit = amount_in(*stored, "deposit");
+  const auto spent = amount_in(file, "spent");
+  if (!d || !url || !cumulative || !deposit || !spent || *spent > *cumulative) {
+    return no_mppx_session();
+  }
   const auto token = networks.token(d->chain, d->token);
   if (!token) return token.error();
   Channel channel;
-  channel.id = lower(*id);
+  channel.id = to_0x(channel_id(*d));
   channel.scope = scope_of(*d);
-  channel.status = *status == "open"      ? ChannelStatus::open
-                   : *status == "opening" ? ChannelStatus::opening
-                   : *status == "closing" ? ChannelStatus::closing
-                                          : ChannelStatus::lost;
+  channel.status = status_of_mppx(*status);
   channel.method = "tempo";
   channel.origin = url->origin();
   channel.url = url->text;
   channel.payer = d->payer.checksummed();
   channel.payee = d->payee.checksummed();
+  const Json* account = file.find("account");
   const auto name = account == nullptr ? Result<std::optional<std::string>>(std::nullopt)
                                        : account->optional_string_at("name");
   if (name && *name) channel.account = **name;
-  channel.escrow = escrow->checksummed();
+  channel.escrow = d->escrow.checksummed();
   channel.descriptor = d->to_text();
   channel.asset = token->asset;
   channel.deposit = *deposit;
   channel.signed_amount = channel.accepted = *cumulative;
   channel.spent = *spent;
   channel.units = units->value_or(0);
-  channel.opened = parse_rfc3339(*created).value_or(0);
-  channel.used = parse_rfc3339(*updated).value_or(0);
+  channel.opened = time_in(file, "createdAt");
+  channel.used = time_in(file, "updatedAt");
   channel.source = "mppx";
   return channel;
 }

@@ -138,14 +138,15 @@ Result<std::vector<OpenedLog>> Node::opened_channels(Version version, const Addr
       continue;
     }
     if (!logs) return logs.error();
-    if (logs->items() == nullptr)
+    if (logs->items() == nullptr) {
       return Error{Kind::backend, "the node's answer is no list of logs"};
+    }
     for (auto log = logs->items()->rbegin(); log != logs->items()->rend(); ++log) {
       auto opened = read_opened(*log, version, chain_);
       if (!opened) return opened.error();
       if (opened->descriptor.payer != payer || opened->descriptor.escrow != escrow) continue;
       if (found.size() == kMostLogs) return found;
-      found.push_back(std::move(*opened));
+      found.push_back(*opened);
     }
     end = begin;
   }

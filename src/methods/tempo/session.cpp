@@ -32,8 +32,13 @@ std::string opening_text(ByteView preimage) {
   return to_0x(preimage);
 }
 
+/// Streams are counted by events or by bytes where the unit says so. Of other units, tokens or
+/// words, every one has at least a byte; then one voucher reaches one step at most.
 bool counts_events(const std::string& unit) {
   return unit == "request" || unit == "message" || unit == "event" || unit == "chunk";
+}
+bool counts_bytes(const std::string& unit) {
+  return unit == "byte" || unit == "bytes";
 }
 
 class TempoSession : public Session {
@@ -109,6 +114,8 @@ class TempoSession : public Session {
   Action action_ = Action::none;  // the step whose answer is awaited
   Amount added_;                  // by a top-up that is awaited
   bool alone_ = false;
+  Error gone_{Kind::rejected, "the channel that an earlier run paid with was never opened", "",
+              "not_paid"};
   bool again_ = false;      // an earlier run's payment: nothing new may be signed
   bool streaming_ = false;  // the request was answered, vouchers now follow its stream
   int steps_ = 0;
@@ -156,7 +163,17 @@ Result<> TempoSession::find_channel() {
                    "leave --session out, or open one with --session new", "stale"};
     }
     channel_ = std::move(*found);
-  } else if (!choice_.fresh || again_) {
+  } else if (again_ && spender_.row().session) {
+    auto found = channels_.get(*spender_.row().session);
+    if (!found) return found.error();
+    const bool usable = *found && ((*found)->status == ChannelStatus::open ||
+                                   (*found)->status == ChannelStatus::opening);
+    if (usable) channel_ = std::move(*found);
+    if (*found && !usable) {
+      gone_ = {Kind::not_delivered, "an earlier run paid for this, and its session is over", "",
+               "answer_lost"};
+    }
+  } else if (!choice_.fresh) {
     auto found = channels_.current(scope);
     if (!found) return found.error();
     channel_ = std::move(*found);
@@ -164,12 +181,12 @@ Result<> TempoSession::find_channel() {
   if (channel_) {
     auto descriptor = Descriptor::parse(channel_->descriptor);
     if (!descriptor) return descriptor.error();
-    descriptor_ = std::move(*descriptor);
+    descriptor_ = *descriptor;
     id_ = channel_id(descriptor_);
     if (channel_->status == ChannelStatus::opening) return resolve_opening();
     return {};
   }
-  if (terms_.snapshot.is_null() || choice_.fresh) return {};
+  if (terms_.snapshot.is_null() || choice_.fresh || again_) return {};
   const auto snapshot = read_snapshot(terms_.snapshot, payer_);
   if (!snapshot) return {};  // a claim that does not hold is as good as none
   auto taken = take_over(*snapshot);
@@ -263,8 +280,8 @@ Result<Session::Step> TempoSession::go_on() {
   }
   if (!channel_) {
     if (!again_) return open();
-    return Error{Kind::rejected, "the channel that an earlier run paid with was never opened", "",
-                 "not_paid"};
+    lock_.release();
+    return gone_;
   }
   if (channel_->status == ChannelStatus::opening) return open_again();
   const Amount needed = sum(channel_->spent, terms_.amount);
@@ -306,7 +323,7 @@ Transaction TempoSession::transaction(std::vector<Call> calls, std::uint64_t gas
 
 /// The user's, else what the offer suggests, else a sensible one; never above the limit.
 Result<Amount> TempoSession::opening_deposit() const {
-  const Amount limit = spender_.deposit_limit(terms_.asset);
+  const Amount limit = spender_.deposit_limit(terms_.asset, channel_ ? channel_->id : "");
   if (!choice_.deposit.empty()) {
     const auto own = parse_units(choice_.deposit, terms_.asset.decimals);
     if (!own || *own < terms_.amount) {
@@ -418,8 +435,9 @@ Result<> TempoSession::settle_filling() {
   if (!found) return over ? Result<>(found.error()) : Result<>();
   const Amount deposit = found->channels.front().deposit;
   const bool mined = deposit > channel_->deposit;
-  if (!mined && !(over && found->time * 1000 >= channel_->opening_until + kOpeningMargin))
+  if (!mined && !(over && found->time * 1000 >= channel_->opening_until + kOpeningMargin)) {
     return {};
+  }
   if (mined) channel_->deposit = deposit;
   channel_->opening.clear();
   return channels_.save(*channel_);
@@ -456,7 +474,8 @@ Result<Session::Step> TempoSession::top_up(Amount needed) {
 Result<> TempoSession::begin_filling(Amount needed) {
   const Amount shortfall = difference(needed, channel_->deposit);
   const Amount unspent = channel_->remaining();
-  const Amount room = difference(spender_.deposit_limit(terms_.asset), unspent);
+  const Amount room =
+      difference(spender_.deposit_limit(terms_.asset, channel_ ? channel_->id : ""), unspent);
   const Amount wanted = std::max(shortfall, terms_.suggested_deposit.value_or(shortfall));
   const Amount added = std::max(std::min(wanted, room), shortfall);
   const Transaction filling = transaction(top_up_calls(descriptor_, id_, added), kTopUpGas);
@@ -525,11 +544,13 @@ Result<> TempoSession::received(const Receipt& receipt) {
 Result<> TempoSession::closed(const Receipt& receipt) {
   if (!channel_) return {};
   if (auto held = hold(); !held) return held;
-  (void)take_numbers(receipt, *channel_);
-  channel_->status = ChannelStatus::closed;
-  auto saved = channels_.save(*channel_);
+  auto taken = closing_numbers(receipt, *channel_);
+  if (taken) {
+    channel_->status = ChannelStatus::closed;
+    taken = channels_.save(*channel_);
+  }
   lock_.release();
-  return saved;
+  return taken;
 }
 
 Result<std::optional<Session::Step>> TempoSession::answered(const Reply& reply) {
@@ -537,6 +558,7 @@ Result<std::optional<Session::Step>> TempoSession::answered(const Reply& reply) 
     lock_.release();
     return std::optional<Step>();
   }
+  again_ = again_ || reply.repeated;  // what it refuses now, it may have served before
   if (reply.status >= 300 && !reply.receipt) return refused(reply);
   const Action done = std::exchange(action_, Action::none);
   const bool was_open = channel_->status == ChannelStatus::open;
@@ -579,9 +601,10 @@ Result<std::optional<Session::Step>> TempoSession::refused(const Reply& reply) {
   const std::string said =
       reply.problem ? ": " + reply.problem->text() : " with status " + std::to_string(reply.status);
   const Error why{Kind::rejected, "the server refused the payment" + said, "", "rejected"};
+  const Error unknown{Kind::outcome_unknown, why.message, "", "refused"};
   if (reply.status >= 500 && action_ != Action::open) {
     lock_.release();
-    return Error{Kind::outcome_unknown, why.message, "", "refused"};
+    return unknown;
   }
   if (++steps_ > kMostSteps) {
     lock_.release();
@@ -594,7 +617,9 @@ Result<std::optional<Session::Step>> TempoSession::refused(const Reply& reply) {
       reply.status == 410) {
     return channel_is_gone(why);
   }
-  if (action_ == Action::open) return after_refused_opening(why);
+  if (action_ == Action::open) {
+    return after_refused_opening(reply.status >= 500 ? unknown : why);
+  }
   const bool may_ask = action_ == Action::voucher && !again_ && !streaming_ && !asked_;
   if (type == "session/insufficient-balance" && may_ask) {
     // It counts more as spent than we know of. Its word is asked for, not guessed, and taken once.
@@ -712,11 +737,18 @@ Result<std::optional<Session::Step>> TempoSession::stream_voucher(Amount require
     if (!same) return same.error();
     return std::optional(std::move(*same));
   }
+  if (choice_.nothing_new) {
+    lock_.release();
+    return Error{Kind::declined, "the rest of the stream costs more",
+                 "run the command again to pay for it", "resume"};
+  }
   if (signed_in_stream_ && !fresh_data_) {
     return stop("the server asks for another voucher before it has sent anything for the last");
   }
   const Amount value = terms_.amount.times(units_delivered_).value_or(Amount());
-  const Amount most = sum(channel_->signed_amount, difference(sum(value, step_), own_signed_));
+  Amount ahead = difference(sum(value, step_), own_signed_);
+  if (!counts_events(terms_.unit) && !counts_bytes(terms_.unit)) ahead = std::min(ahead, step_);
+  const Amount most = sum(channel_->signed_amount, ahead);
   if (required > most) {
     return stop("the server asks for more than it has delivered (" +
                 describe({difference(required, channel_->signed_amount), terms_.asset}) + ")");

@@ -238,7 +238,7 @@ TEST_CASE("an opening that was refused and mined all the same is used") {
   CHECK(row(world).status == ChannelStatus::open);
   SessionWorld other;
   REQUIRE(told(other.begin(offer()).pay(false)) == "open 1000");
-  CHECK(told(other.session->answered(refusal("", {}, 500))) == "error rejected");
+  CHECK(told(other.session->answered(refusal("", {}, 500))) == "error refused");
   CHECK(row(other).status == ChannelStatus::opening);
 }
 

@@ -95,6 +95,9 @@ TEST_CASE("streams: units that are no events are bytes") {
   bytes.world.session->delivered(1, 20);
   CHECK(bytes.needs(30'001) == "error overcharged");
   CHECK(bytes.needs(30'000) == "voucher 30000");
+  Streaming words(100'000, Json::object(), "word");  // each has a byte, and a voucher one step
+  words.world.session->delivered(1, 20);
+  CHECK(words.needs(11'001) == "error overcharged");
 }
 
 TEST_CASE("streams: a full channel is filled, then the voucher goes") {

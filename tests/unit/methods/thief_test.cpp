@@ -254,7 +254,7 @@ class Thief {
     CHECK(small(total) == signed_);
   }
 
-  std::uint64_t deposit_limit() const { return small(world_.spender->deposit_limit(asset_)); }
+  std::uint64_t deposit_limit() const { return small(world_.spender->deposit_limit(asset_, id_)); }
 
   /// The journal covers everything that left.
   Channel check_row() {
