@@ -112,8 +112,8 @@ int on_debug(CURL*, curl_infotype type, char* data, std::size_t size, void* user
     std::string_view line = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (kind == '*' && line.starts_with("reached "))
-      continue;  // libcurl's own notes of a bare recv
+    // libcurl's own notes of a bare recv say nothing.
+    if (kind == '*' && line.starts_with("reached ")) continue;
     exchange.settings->trace(kind, line);
   }
   return 0;
