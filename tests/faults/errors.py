@@ -69,13 +69,14 @@ def with_shim(variable):
 
 def go_on_without_journal(world, point):
     """What paying without a record would look like."""
-    world.market.journal = lambda: []
+    world.market.journal = lambda *_: []
     return fail(world, point)
 
 
 if __name__ == "__main__":
     options = parse(__doc__.splitlines()[0])
     must_fail("a journal without the row", "unrecorded", errors_of, go_on_without_journal)
+    must_fail("a journal without the row", "unrecorded", errors_of, go_on_without_journal, "session-voucher")
     good = sweep(options, errors_of, fail)
     short = {"read", "write", "writev", "pread64", "pwrite64", "send", "sendto", "recv"}
     good = sweep(options, shim_points(short), with_shim("FAULTS_SHORT"), " (short)") and good

@@ -51,4 +51,5 @@ def kill_and_forget(world, point):
 if __name__ == "__main__":
     options = parse(__doc__.splitlines()[0])
     must_fail("a lost journal", "double", writes_of, kill_and_forget)
+    must_fail("a lost journal", "unrecorded", writes_of, kill_and_forget, "session-voucher")
     finish(sweep(options, points_of, kill))

@@ -73,8 +73,8 @@ def proof_digest(chain, payer, identity, realm):
     return hex_hash(b"\x19\x01" + domain + proof)
 
 
-def read_journal(folder):
-    """The rows of the journal in this folder, from a copy: reading must not disturb a running paycurl."""
+def read_journal(folder, table="payments"):
+    """The rows of a table of the journal in this folder, from a copy: reading must not disturb a running paycurl."""
     with tempfile.TemporaryDirectory(prefix="paycurl-journal-") as copy:
         for name in ("paycurl.db", "paycurl.db-wal", "paycurl.db-journal"):
             if (folder / name).exists():
@@ -85,9 +85,9 @@ def read_journal(folder):
         database = sqlite3.connect(path)
         try:
             database.row_factory = sqlite3.Row
-            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'payments'").fetchone():
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
                 return []
-            return [dict(row) for row in database.execute("SELECT * FROM payments ORDER BY seq")]
+            return [dict(row) for row in database.execute(f"SELECT * FROM {table} ORDER BY seq")]
         finally:
             database.close()
 
@@ -100,9 +100,12 @@ class Market(Server):
         self.stopped = threading.Event()
         super().__init__(self.sell)
         self.terms, self.body, self.replay = terms or charge(), body, replay
-        self.journal = None  # a function that returns durable rows; None: not looked at
+        self.journal = None  # a function that returns a table's durable rows; None: not looked at
         self.lock, self.talking = threading.Lock(), 0
         self.forget()
+
+    def keep(self):
+        """What is there now is what `forget` goes back to."""
 
     def forget(self):
         self.requests.clear()
@@ -209,12 +212,13 @@ class Market(Server):
         if self.journal is None:
             return
         try:
-            rows = self.journal()
+            if not self.is_recorded(kind, key, identity, signed):
+                self.unrecorded.append(f"{kind} {key} left before its row was durable")
         except sqlite3.Error as error:
             self.unrecorded.append(f"{kind} {key}: the journal cannot be read: {error}")
-            return
-        if not any(self.is_row_of(row, kind, key, identity, signed) for row in rows):
-            self.unrecorded.append(f"{kind} {key} left before its row was durable")
+
+    def is_recorded(self, kind, key, identity, signed):
+        return any(self.is_row_of(row, kind, key, identity, signed) for row in self.journal())
 
     @staticmethod
     def is_row_of(row, kind, key, identity, signed):

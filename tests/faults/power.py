@@ -66,11 +66,11 @@ class Disk:
         shutil.copytree(after, self.home)
         shutil.rmtree(after.parent)
 
-    def journal(self, state):
-        """The journal as it would be if the power went now."""
+    def journal(self, state, table):
+        """A table of the journal as it would be if the power went now."""
         with tempfile.TemporaryDirectory(prefix="paycurl-durable-") as durable:
             self.rebuild(pathlib.Path(durable))
-            return read_journal(pathlib.Path(durable) / state)
+            return read_journal(pathlib.Path(durable) / state, table)
 
     def close(self):
         shutil.rmtree(self.shadow)
@@ -99,7 +99,8 @@ def points_of(world):
 def lose(world, point, torn=None, **more):
     disk = Disk(world)
     try:
-        world.market.journal = lambda: disk.journal(world.home.state.relative_to(world.home.path))
+        state = world.home.state.relative_to(world.home.path)
+        world.market.journal = lambda table="payments": disk.journal(state, table)
         done = world.run(env=disk.environment(FAULTS_KILL=str(point[0]), **more))
         disk.lose_power(torn)
         world.market.journal = world.journal
@@ -125,5 +126,6 @@ if __name__ == "__main__":
     options = parse(__doc__.splitlines()[0])
     must_fail("a disk that ignores syncs", "double", points_of, lose_all)
     must_fail("a disk that ignores syncs", "unrecorded", points_of, lose_all)
+    must_fail("a disk that ignores syncs", "unrecorded", points_of, lose_all, "session-voucher")
     good = sweep(options, points_of, lose)
     finish(sweep(options, torn_points_of, lose_torn, " (torn)") and good)

@@ -20,10 +20,12 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 from hostile import charge  # noqa: E402
 from lab import PAYCURL, Done, Home  # noqa: E402
 from market import Market, read_journal  # noqa: E402
+from session_market import PRICE, SessionMarket, events  # noqa: E402
 
 HANG = 10  # seconds
 LATER = 60  # seconds until nothing that was signed is valid any more
-GOODS = b"goods"
+GOODS, CLOSED = b"goods", b"closed"
+TICKS, AHEAD = 7, 2  # the events of a stream, and how many of them a voucher may run ahead
 
 SHIM = pathlib.Path(tempfile.mkdtemp(prefix="paycurl-shim-")) / "shim.so"
 atexit.register(shutil.rmtree, SHIM.parent, True)
@@ -45,7 +47,7 @@ class World:
         self.home = Home(rpc=self.market.url + "/rpc")
         self.template = pathlib.Path(tempfile.mkdtemp(prefix="paycurl-template-")) / "home"
         atexit.register(shutil.rmtree, self.template.parent, True)
-        self.journal = lambda: read_journal(self.home.state)
+        self.journal = lambda table="payments": read_journal(self.home.state, table)
         self.runs, self.wrong = [], []
         self.keep()
         scenario.prepare(self)
@@ -55,6 +57,7 @@ class World:
         """What is there now is what `reset` goes back to."""
         shutil.rmtree(self.template, True)
         shutil.copytree(self.home.path, self.template)
+        self.market.keep()
 
     def reset(self, journal=None):
         shutil.rmtree(self.home.path)
@@ -62,7 +65,7 @@ class World:
         self.market.forget()
         self.market.journal = journal or self.journal
         self.before = {row["id"] for row in self.journal()}
-        self.runs, self.wrong = [], []
+        self.runs, self.wrong, self.signed = [], [], {}
 
     def close(self):
         self.market.stop()
@@ -84,7 +87,9 @@ class World:
         self.market.rest()
         done.body = self.scenario.output(self, done)
         self.runs.append(done)
-        self.check_status(done, settled, self.market.arrivals[arrived:])
+        done.billed = len(self.market.ledger) - len(settled)
+        self.check_status(done, settled, [(kind, key) for kind, key in self.market.arrivals[arrived:] if kind != "close"])
+        self.scenario.watch(self)
         return done
 
     def later(self):
@@ -120,7 +125,7 @@ class World:
             self.fault("status", f"status 0 with {len(done.body)} bytes of {len(self.scenario.goods)}: {done.errors}")
         if (0 < code < 100 or code in (101, 102, 103, 104, 105, 109)) and (arrivals or moved):
             self.fault("status", f"status {code}, and money moved: {done.errors}")
-        if code == 100 and any(key in self.market.ledger for _, key in arrivals):
+        if code == 100 and (moved or any(key in self.market.ledger for _, key in arrivals)):
             self.fault("status", f"status 100, and the payment settled: {done.errors}")
         if code == 107 and not any(row["status"] == "unknown" for row in self.journal()):
             self.fault("status", f"status 107, and the journal knows of no doubt: {done.errors}")
@@ -180,6 +185,58 @@ def judge_reading(world):
         world.fault("unrecorded", "a command that only reads has changed the journal")
 
 
+def judge_session(world):
+    """The payee's books against the journal: one channel, nothing taken that was not signed for or not delivered."""
+    market, runs = world.market, world.runs
+    if len(market.channels) > 1:
+        world.fault("double", f"{len(market.channels)} channels were opened")
+    for identity, texts in market.openings.items():
+        if len(texts) > 1:
+            world.fault("double", f"{len(texts)} different openings of {identity}")
+    lost = len(market.ledger) - sum(market.worth(run.body) for run in runs)
+    told = sum(1 for run in runs if run.code in (107, 108))
+    if lost > (AHEAD if market.ticks else told > 0):  # of a stream, what was on the way when the run ended
+        world.fault("double", f"{len(market.ledger)} units billed, {lost} of them not delivered, {told} runs say so")
+    if sum(1 for run in runs if run.code == 108) > sum(run.billed for run in runs if run.code != 0):
+        world.fault("status", "status 108, and nothing was billed that did not come")
+    for channel in market.channels.values():
+        judge_channel(world, channel)
+    new = [row for row in world.journal() if row["id"] not in world.before]
+    if runs[-1].code == 0 and world.scenario.goods != CLOSED and not any(row["status"] == "settled" for row in new):
+        world.fault("unrecorded", "delivered, and no row is settled")
+    judge_kept_bodies(world, new)
+
+
+def judge_channel(world, channel):
+    row = next((row for row in world.journal("channels") if row["id"] == channel.identity), None)
+    if row is None or row["status"] not in (("closed",) if channel.closed else ("opening", "open")):
+        return world.fault("unrecorded", f"the channel {channel.identity} is {row and row['status']} in the journal")
+    signed, spent = int(row["signed"]), int(row["spent"])
+    rows = sum(int(each["amount"]) for each in world.journal() if each["session"] == channel.identity)
+    if not spent <= channel.spent <= channel.accepted <= signed == rows:
+        world.fault("unrecorded", f"rows {rows}, signed {signed}, accepted {channel.accepted} (the payee's word), "
+                                  f"spent {channel.spent} (the payee's word), {spent}")
+    if world.runs[-1].code == 0 and (spent, row["deposit"]) != (channel.spent, str(channel.deposit)):
+        world.fault("unrecorded", f"spent {spent} of {row['deposit']}, the payee says {channel.spent} of "
+                                  f"{channel.deposit}")
+    if world.scenario.goods == CLOSED and world.runs[-1].code == 0 and not channel.closed:
+        world.fault("status", "status 0, and the payee still has the channel")
+    return None
+
+
+def watch_signed(world):
+    """What was signed never falls."""
+    for row in world.market.journal("channels"):
+        before = world.signed.setdefault(row["id"], int(row["signed"]))
+        if int(row["signed"]) < before:
+            world.fault("unrecorded", f"signed was {before} and is {row['signed']}")
+        world.signed[row["id"]] = int(row["signed"])
+
+
+def no_watch(world):
+    """Nothing to see between the runs."""
+
+
 def fresh(world):
     """Nothing was ever paid here: the run creates its folders and the journal."""
 
@@ -189,6 +246,17 @@ def used(world):
     world.reset()
     subprocess.run([PAYCURL, world.market.url + "/before"], env=world.home.env, capture_output=True, check=True)
     world.keep()
+
+
+def opened(calls=1):
+    def prepare(world):
+        """A channel is open, and so many calls were paid from it."""
+        world.reset()
+        for _ in range(calls):
+            subprocess.run([PAYCURL, "--max-deposit", "1000", world.market.url + "/x"], env=world.home.env,
+                           capture_output=True, check=True)
+        world.keep()
+    return prepare
 
 
 def before_checkpoint(world):
@@ -208,6 +276,10 @@ def from_stdout(world, done):
     return done.out
 
 
+def is_closed(world, done):
+    return CLOSED if done.code == 0 and b"closed" in done.out else b""
+
+
 @dataclasses.dataclass(frozen=True)
 class Scenario:
     name: str
@@ -217,11 +289,18 @@ class Scenario:
     goods: bytes = GOODS  # what a run that succeeds delivers
     output: Callable = from_stdout  # (world, done): what a run delivered
     judge: Callable = judge_purchases  # reports to world.fault
+    watch: Callable = no_watch  # looks at the world behind every run
 
 
 LARGE = bytes(range(256)) * 800
 
 PUSH = charge(supportedModes=["push"])
+
+
+
+def on_channel(name, *command, **more):
+    return Scenario(name, command, **{"market": SessionMarket, "judge": judge_session, "watch": watch_signed, **more})
+
 
 TABLE = [
     Scenario("charge", ("{url}/x",)),
@@ -232,4 +311,11 @@ TABLE = [
     Scenario("push-refused", ("{url}/x",), prepare=used, market=lambda: Market(PUSH, replay="refuse")),
     Scenario("proof", ("{url}/x",), market=lambda: Market(charge("0"))),
     Scenario("body", ("payments", "show", "last", "--body"), prepare=used, judge=judge_reading),
+    on_channel("session-open", "{url}/x"),
+    on_channel("session-voucher", "{url}/x", prepare=opened(), market=lambda: SessionMarket(10**4 * PRICE)),
+    on_channel("session-topup", "{url}/x", prepare=opened(2), market=lambda: SessionMarket(2 * PRICE)),
+    on_channel("session-stream", "-M", "step=0.002", "{url}/x", market=lambda: SessionMarket(ticks=TICKS),
+               goods=b"".join(events(TICKS))),
+    on_channel("session-lost-answer", "{url}/x", prepare=opened(), market=lambda: SessionMarket(losses=1)),
+    on_channel("session-close", "sessions", "close", "last", prepare=opened(2), goods=CLOSED, output=is_closed),
 ]

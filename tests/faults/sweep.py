@@ -73,11 +73,12 @@ def sweep(options, points_of, try_point, label=""):
     return good
 
 
-def must_fail(what, kind, points_of, try_point):
+def must_fail(what, kind, points_of, try_point, name="charge"):
     """A lab that cannot fail is worth nothing: a fault that must be found as this kind of violation."""
-    _, _, found = try_points(TABLE[0], 25, points_of, try_point)
+    scenario = next(scenario for scenario in TABLE if scenario.name == name)
+    _, _, found = try_points(scenario, 25 if name == "charge" else 8, points_of, try_point)
     times = sum(1 for each, _ in found if each == kind)
-    print(f"self-check, {what}: found {times} times", flush=True)
+    print(f"self-check, {name}, {what}: found {times} times", flush=True)
     if times == 0:
         sys.exit("the self-check was not found: this lab shows nothing")
 
