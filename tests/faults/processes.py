@@ -12,11 +12,11 @@ import subprocess
 import sys
 import time
 
-from scenarios import PAYCURL, TABLE, World
+from scenarios import PAYCURL, TABLE, World, judge_session
 
 
 def start(world, count):
-    return subprocess.Popen([PAYCURL, "--max-spend", "1000", *world.command() * count], env=world.home.env,
+    return subprocess.Popen([PAYCURL, "--max-spend", "1000", "--max-deposit", "1000", *world.command() * count], env=world.home.env,
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -47,6 +47,30 @@ def settle(world):
     raise AssertionError("the doubts do not end")
 
 
+def compare_payments(world, _):
+    ledger = world.market.ledger
+    rows = [row for row in world.journal() if row["status"] == "settled"]
+    name = lambda row: row["challenge_id"] if row["amount"] == "0" else row["reference"]
+    if len({name(row) for row in rows}) != len(rows) or {name(row) for row in rows} != set(ledger):
+        yield f"{len(rows)} rows are settled, {len(ledger)} payments moved money"
+    if sum(int(row["amount"]) for row in rows) != sum(ledger.values()):
+        yield "the sums differ"
+
+
+def compare_channels(world, killed):
+    """One channel, whose numbers are the payee's; a killed process can have signed for what it did not ask for."""
+    channels, rows = world.journal("channels"), world.journal()
+    if [row["id"] for row in channels] != list(world.market.channels) or len(channels) != 1:
+        return [f"{len(channels)} channels, the payee has {len(world.market.channels)}"]
+    row, payee = channels[0], world.market.channels[channels[0]["id"]]
+    signed, paid = int(row["signed"]), sum(int(each["amount"]) for each in rows)
+    if signed != paid or not int(row["spent"]) <= payee.spent <= payee.accepted <= signed:
+        return [f"rows {paid}, signed {signed}, accepted {payee.accepted}, spent {payee.spent}, {row['spent']}"]
+    if not killed and int(row["spent"]) != signed:
+        return [f"{signed} signed, {row['spent']} spent"]
+    return []
+
+
 def attempt(scenario, options):
     begin, chance = time.monotonic(), random.Random(options.seed)
     world = World(scenario)
@@ -55,12 +79,7 @@ def attempt(scenario, options):
     killed, wrong = pay(world, options.n, options.m, options.kill, chance)
     settle(world)
     ledger = world.market.ledger
-    rows = [row for row in world.journal() if row["status"] == "settled"]
-    name = lambda row: row["challenge_id"] if row["amount"] == "0" else row["reference"]
-    if len({name(row) for row in rows}) != len(rows) or {name(row) for row in rows} != set(ledger):
-        wrong.append(f"{len(rows)} rows are settled, {len(ledger)} payments moved money")
-    if sum(int(row["amount"]) for row in rows) != sum(ledger.values()):
-        wrong.append("the sums differ")
+    wrong += (compare_channels if scenario.judge is judge_session else compare_payments)(world, killed)
     if not options.kill and len(ledger) != options.n * options.m:
         wrong.append(f"{len(ledger)} payments instead of {options.n * options.m}")
     print(f"{scenario.name}: {options.n} x {options.m}, {len(ledger)} paid, {killed} killed, "
@@ -77,9 +96,9 @@ def main():
     parser.add_argument("-m", type=int, default=25, help="payments of each (25)")
     parser.add_argument("--kill", type=float, default=0, metavar="PERCENT", help="kill so many of the processes (0)")
     parser.add_argument("--seed", type=int, default=1, help="of the random moments (1)")
-    parser.add_argument("--scenario", action="append", metavar="NAME", help="charge, push, proof (all)")
+    parser.add_argument("--scenario", action="append", metavar="NAME", help="charge, push, proof, session-voucher (all), session-open")
     options = parser.parse_args()
-    names = options.scenario or ("charge", "push", "proof")
+    names = options.scenario or ("charge", "push", "proof", "session-voucher")
     results = [attempt(scenario, options) for scenario in TABLE if scenario.name in names]
     return 0 if results and all(results) else 1
 

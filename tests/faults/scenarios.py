@@ -311,7 +311,7 @@ TABLE = [
     Scenario("push-refused", ("{url}/x",), prepare=used, market=lambda: Market(PUSH, replay="refuse")),
     Scenario("proof", ("{url}/x",), market=lambda: Market(charge("0"))),
     Scenario("body", ("payments", "show", "last", "--body"), prepare=used, judge=judge_reading),
-    on_channel("session-open", "{url}/x"),
+    on_channel("session-open", "{url}/x", market=lambda: SessionMarket(10**4 * PRICE)),
     on_channel("session-voucher", "{url}/x", prepare=opened(), market=lambda: SessionMarket(10**4 * PRICE)),
     on_channel("session-topup", "{url}/x", prepare=opened(2), market=lambda: SessionMarket(2 * PRICE)),
     on_channel("session-stream", "-M", "step=0.002", "{url}/x", market=lambda: SessionMarket(ticks=TICKS),
