@@ -267,6 +267,11 @@ Result<bool> TempoSession::lacks_channel() {
 // ---- paying
 
 Result<Session::Step> TempoSession::pay(bool again) {
+  const auto before = Rebuild::parse(spender_.row());
+  if (again && before && before->type == "topUp" && spender_.row().paid.amount.is_zero()) {
+    return Error{Kind::rejected, "an earlier run filled the channel and paid nothing from it",
+                 "nothing was paid; the command may be run again", "not_paid"};
+  }
   again_ = again;
   steps_ = 0;
   if (auto held = hold(); !held) return held.error();

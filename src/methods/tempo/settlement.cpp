@@ -237,6 +237,10 @@ Settlement look_up(const Row& row, evm::Rpc& rpc, Millis now) {
 Settlement look_up_session(const Row& row, Node& node, Millis now) {
   const auto rebuild = Rebuild::parse(row);
   if (!rebuild) return open_because(rebuild.error());
+  if (rebuild->type == "topUp" && row.paid.amount.is_zero()) {  // no voucher came behind it
+    return {now >= row.valid_until ? Settlement::State::never : Settlement::State::open, "",
+            std::nullopt};
+  }
   if (rebuild->type != "open") {
     return {now >= row.valid_until ? Settlement::State::settled : Settlement::State::open,
             row.session.value_or(""), std::nullopt};
