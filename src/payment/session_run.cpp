@@ -17,10 +17,13 @@ std::string endpoint_of(const http::Request& request) {
   return request.method + " " + request.url.origin() + request.url.path;
 }
 
-/// Once a credential has left, no error may sound as if none had.
+/// Once a credential has left, no error may sound as if none had. When the disk fails behind it,
+/// the row stays as it is, in doubt.
 Error after_sending(Error error) {
   switch (error.kind) {
     case Kind::internal:
+      error.kind = Kind::outcome_unknown;
+      return error;
     case Kind::usage:
     case Kind::unsupported:
     case Kind::declined:
@@ -163,6 +166,9 @@ Outcome Flow::Run::pay_by_session(const Offer& offer, std::optional<Row> earlier
     converse(std::move(*step), *offer.method);
   } else if (row_.seq == 0) {
     set_error(step.error());
+  } else if (again && step.error().kind != Kind::rejected) {
+    save(PaymentStatus::unknown, step.error());  // nothing came of this run: the doubt stays
+    outcome_.error = step.error();
   } else {
     session_refused(step.error(), *offer.method);
   }

@@ -229,7 +229,7 @@ class SessionMarket(Market):
         super().arrived(kind, key, identity, signed)
 
     def is_recorded(self, kind, key, identity, payload):
-        """The channel's row covers the voucher, the row of a payment on it has what a transaction is made from."""
+        """The channel's row covers the voucher, it or a payment's has what a transaction is made from."""
         channel = next((row for row in self.journal("channels") if row["id"] == key), None)
         if channel is None or int(channel["signed"]) < int(payload.get("cumulativeAmount", 0)):
             return False
@@ -237,6 +237,7 @@ class SessionMarket(Market):
         if "transaction" not in payload:
             return bool(rows)
         preimages = {json.loads(row["rebuild"]).get("preimage") for row in rows if row["rebuild"]}
+        preimages.add(channel["opening"].split(":")[0])
         return any(is_made_from(payload["transaction"], preimage) for preimage in preimages if preimage)
 
 
