@@ -194,14 +194,15 @@ def judge_session(world):
         if len(texts) > 1:
             world.fault("double", f"{len(texts)} different openings of {identity}")
     lost = len(market.ledger) - sum(market.worth(run.body) for run in runs)
-    told = sum(1 for run in runs if run.code in (107, 108))
-    if lost > (AHEAD if market.ticks else told > 0):  # of a stream, what was on the way when the run ended
-        world.fault("double", f"{len(market.ledger)} units billed, {lost} of them not delivered, {told} runs say so")
-    if sum(1 for run in runs if run.code == 108) > sum(run.billed for run in runs if run.code != 0):
-        world.fault("status", "status 108, and nothing was billed that did not come")
+    new = [row for row in world.journal() if row["id"] not in world.before]
+    told = any(run.code in (107, 108) for run in runs) or any(row["error_code"] in (107, 108) for row in new)
+    if lost > (AHEAD if market.ticks else told):  # of a stream, what was on the way when the run ended
+        world.fault("double", f"{len(market.ledger)} units billed, {lost} of them not delivered; told: {told}")
+    for number, run in enumerate(runs, 1):
+        if run.code == 108 and not any(earlier.billed for earlier in runs[:number]):
+            world.fault("status", "status 108, and nothing was billed")
     for channel in market.channels.values():
         judge_channel(world, channel)
-    new = [row for row in world.journal() if row["id"] not in world.before]
     if runs[-1].code == 0 and world.scenario.goods != CLOSED and not any(row["status"] == "settled" for row in new):
         world.fault("unrecorded", "delivered, and no row is settled")
     judge_kept_bodies(world, new)
