@@ -486,6 +486,7 @@ Result<int> SessionsCommand::close() {
   int status = 0;
   Json results = Json::array();
   std::size_t failed_count = 0;
+  Result<> unsaid;
   for (const Channel& channel : *found) {
     if (dry_run_) {
       results.push(would_close(channel));
@@ -500,7 +501,7 @@ Result<int> SessionsCommand::close() {
       say_error(error);
       status = graver(status, error.exit_status());
     } else if (!globals_->json && !globals_->silent) {
-      (void)print(describe(closed) + "\n");
+      if (auto printed = print(describe(closed) + "\n"); !printed) unsaid = printed;
     }
   }
   const bool quiet = globals_->json || globals_->silent;
@@ -509,9 +510,10 @@ Result<int> SessionsCommand::close() {
     say("paycurl: " + std::to_string(failed_count) + " of " + std::to_string(found->size()) +
         " sessions were not closed");
   }
-  if (!globals_->json) return status;
-  auto printed = print_json(envelope().set("results", std::move(results)));
-  return printed ? status : graver(status, printed.error().exit_status());
+  if (globals_->json) unsaid = print_json(envelope().set("results", std::move(results)));
+  if (unsaid) return status;
+  say_error(unsaid.error());
+  return graver(status, unsaid.error().exit_status());
 }
 
 // ---- sync
