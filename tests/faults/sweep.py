@@ -67,20 +67,22 @@ def sweep(options, points_of, try_point, label=""):
         print(f"{scenario.name}{label}: {points} points, {met} met, {told}; {seconds:.0f} s", flush=True)
         for _, text in found if options.verbose else found[:SHOWN]:
             print("  " + text, flush=True)
-        if met < ENOUGH * points:
+        enough = met >= int(ENOUGH * points)
+        if not enough:
             print("  too few points met their fault: nothing is shown by this")
-        good = good and not found and met >= ENOUGH * points
+        good = good and not found and enough
     return good
 
 
-def must_fail(what, kind, points_of, try_point, name="charge"):
-    """A lab that cannot fail is worth nothing: a fault that must be found as this kind of violation."""
+def must_fail(what, kinds, points_of, try_point, name="charge"):
+    """A lab that cannot fail is worth nothing: a fault that must be found as these kinds of violation."""
     scenario = next(scenario for scenario in TABLE if scenario.name == name)
     _, _, found = try_points(scenario, 25 if name == "charge" else 8, points_of, try_point)
-    times = sum(1 for each, _ in found if each == kind)
-    print(f"self-check, {name}, {what}: found {times} times", flush=True)
-    if times == 0:
-        sys.exit("the self-check was not found: this lab shows nothing")
+    for kind in kinds.split():
+        times = sum(1 for each, _ in found if each == kind)
+        print(f"self-check, {name}, {what}: found {times} times as {KINDS[kind]}", flush=True)
+        if times == 0:
+            sys.exit("the self-check was not found: this lab shows nothing")
 
 
 def finish(good):
