@@ -32,7 +32,8 @@ def pay(world, processes, payments, percent, chance):
     for number, process in enumerate(running):
         out, err = process.communicate()
         whole = process.returncode == 0 and out == world.scenario.goods * payments
-        if not whole and process.returncode != -9:
+        finished_another = percent and process.returncode == 108  # one that was killed, and had paid
+        if not whole and process.returncode != -9 and not finished_another:
             wrong.append(f"process {number} ended in {process.returncode}: {err.decode()[:300]}")
     world.market.rest()
     return killed, wrong
