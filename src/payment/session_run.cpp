@@ -166,7 +166,8 @@ Outcome Flow::Run::pay_by_session(const Offer& offer, std::optional<Row> earlier
     converse(std::move(*step), *offer.method);
   } else if (row_.seq == 0) {
     set_error(step.error());
-  } else if (again && step.error().kind != Kind::rejected) {
+  } else if (again && step.error().kind != Kind::rejected &&
+             step.error().kind != Kind::not_delivered) {
     save(PaymentStatus::unknown, step.error());  // nothing came of this run: the doubt stays
     outcome_.error = step.error();
   } else {
