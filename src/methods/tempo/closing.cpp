@@ -10,10 +10,6 @@ namespace {
 
 constexpr std::uint64_t kLeaveGas = 600'000;
 
-Amount larger(Amount a, Amount b) {
-  return a > b ? a : b;
-}
-
 Escrow::Facts facts_of(const ChannelState& state, Millis time) {
   Escrow::Facts facts;
   facts.exists = state.exists;
@@ -126,20 +122,13 @@ Result<std::vector<Channel>> channels_on_chain(const Address& payer, const Netwo
       if (!opened) return opened.error();
       for (const OpenedLog& log : *opened) {
         const auto token = networks.token(chain, log.descriptor.token);
-        Channel channel;
-        channel.id = to_0x(channel_id(log.descriptor));
-        channel.scope = scope_of(log.descriptor);
-        channel.method = "tempo";
-        channel.payer = payer.checksummed();
-        channel.payee = log.descriptor.payee.checksummed();
-        channel.escrow = escrow.checksummed();
-        channel.descriptor = log.descriptor.to_text();
-        channel.asset = token ? token->asset : Asset{"?",
-                                                     0,
-                                                     log.descriptor.token.lower_hex(),
-                                                     network_name(chain),
-                                                     false,
-                                                     chain != kMainnet};
+        const Asset unknown{"?",
+                            0,
+                            log.descriptor.token.lower_hex(),
+                            network_name(chain),
+                            false,
+                            chain != kMainnet};
+        Channel channel = row_of(log.descriptor, token ? token->asset : unknown);
         channel.deposit = log.deposit;
         channel.source = "chain";
         found.push_back(std::move(channel));
@@ -154,8 +143,7 @@ Result<std::vector<Channel>> channels_on_chain(const Address& payer, const Netwo
     if (!now.exists) continue;
     Channel& channel = found[i];
     channel.deposit = now.deposit;
-    channel.signed_amount = channel.accepted = channel.spent =
-        larger(now.settled, channel.signed_amount);
+    channel.signed_amount = channel.accepted = channel.spent = now.settled;
     channel.withdrawable = now.withdrawable;
     channel.status = now.withdrawable ? ChannelStatus::closing : ChannelStatus::open;
     alive.push_back(std::move(channel));
@@ -225,22 +213,14 @@ Result<Channel> channel_of_mppx(const Json& file, const Networks& networks) {
   }
   const auto token = networks.token(d->chain, d->token);
   if (!token) return token.error();
-  Channel channel;
-  channel.id = to_0x(channel_id(*d));
-  channel.scope = scope_of(*d);
+  Channel channel = row_of(*d, token->asset);
   channel.status = status_of_mppx(*status);
-  channel.method = "tempo";
   channel.origin = url->origin();
   channel.url = url->text;
-  channel.payer = d->payer.checksummed();
-  channel.payee = d->payee.checksummed();
   const Json* account = file.find("account");
   const auto name = account == nullptr ? Result<std::optional<std::string>>(std::nullopt)
                                        : account->optional_string_at("name");
   if (name && *name) channel.account = **name;
-  channel.escrow = d->escrow.checksummed();
-  channel.descriptor = d->to_text();
-  channel.asset = token->asset;
   channel.deposit = *deposit;
   channel.signed_amount = channel.accepted = *cumulative;
   channel.spent = *spent;

@@ -27,11 +27,6 @@ Amount difference(Amount a, Amount b) {
   return a.minus(b).value_or(Amount());
 }
 
-/// What a channel's opening is made from, as the journal keeps it.
-std::string opening_text(ByteView preimage) {
-  return to_0x(preimage);
-}
-
 /// Streams are counted by events or by bytes where the unit says so. Of other units, tokens or
 /// words, every one has at least a byte; then one voucher reaches one step at most.
 bool counts_events(const std::string& unit) {
@@ -41,9 +36,19 @@ bool counts_bytes(const std::string& unit) {
   return unit == "byte" || unit == "bytes";
 }
 
+bool is_usable(const Channel& channel) {
+  return channel.status == ChannelStatus::open || channel.status == ChannelStatus::opening;
+}
+
+/// A step that there always is.
+Result<std::optional<Session::Step>> surely(Result<Session::Step> step) {
+  if (!step) return step.error();
+  return std::optional(*std::move(step));
+}
+
 class TempoSession : public Session {
  public:
-  TempoSession(SessionTerms terms, Challenge challenge, SessionChoice choice,
+  TempoSession(SessionTerms terms, Challenge challenge, SessionChoice choice, const Address& payer,
                const Networks& networks, Spender& spender)
       : terms_(std::move(terms)),
         challenge_(std::move(challenge)),
@@ -51,9 +56,7 @@ class TempoSession : public Session {
         networks_(networks),
         spender_(spender),
         channels_(spender.channels()),
-        payer_(Address::parse(spender.payer().address).has_value()
-                   ? *Address::parse(spender.payer().address)
-                   : Address()),
+        payer_(payer),
         step_(step_of(terms_, networks)) {}
 
   Result<bool> lacks_channel() override;
@@ -73,11 +76,18 @@ class TempoSession : public Session {
   enum class Action { none, open, voucher, ask, top_up };
 
   Result<> hold();
+  /// Ends the step with `error`; the channel is the next one's.
+  Error let_go(Error error) {
+    lock_.release();
+    return error;
+  }
   Result<> reload();
   Result<> find_channel();
   Result<> resolve_opening();
-  Result<bool> take_over(const Snapshot& snapshot);
-  Result<ChannelState> ask_chain(Version version, const Digest& id);
+  void take_over(const Snapshot& snapshot);
+  Result<Node::ChannelStates> ask_chain(const Digest& id) const;
+  Result<> adopt(const ChannelState& state);
+  Channel new_channel(const Descriptor& descriptor) const;
   Result<Amount> opening_deposit() const;
   Result<Step> go_on();
   Result<Step> open();
@@ -113,7 +123,6 @@ class TempoSession : public Session {
   Digest id_{};
   Action action_ = Action::none;  // the step whose answer is awaited
   Amount added_;                  // by a top-up that is awaited
-  bool alone_ = false;
   Error gone_{Kind::rejected, "the channel that an earlier run paid with was never opened", "",
               "not_paid"};
   bool again_ = false;      // an earlier run's payment: nothing new may be signed
@@ -157,7 +166,7 @@ Result<> TempoSession::find_channel() {
       return Error{Kind::session, "session " + found->id + " is not one that this offer takes", "",
                    "stale"};
     }
-    if (found->status != ChannelStatus::open && found->status != ChannelStatus::opening) {
+    if (!is_usable(*found)) {
       return Error{Kind::session,
                    "session " + found->id + " is " + std::string(name_of(found->status)),
                    "leave --session out, or open one with --session new", "stale"};
@@ -166,12 +175,11 @@ Result<> TempoSession::find_channel() {
   } else if (again_ && spender_.row().session) {
     auto found = channels_.get(*spender_.row().session);
     if (!found) return found.error();
-    const bool usable = *found && ((*found)->status == ChannelStatus::open ||
-                                   (*found)->status == ChannelStatus::opening);
-    if (usable) channel_ = std::move(*found);
-    if (*found && !usable) {
+    if (*found && !is_usable(**found)) {
       gone_ = {Kind::not_delivered, "an earlier run paid for this, and its session is over", "",
                "answer_lost"};
+    } else {
+      channel_ = std::move(*found);
     }
   } else if (!choice_.fresh) {
     auto found = channels_.current(scope);
@@ -188,63 +196,59 @@ Result<> TempoSession::find_channel() {
   }
   if (terms_.snapshot.is_null() || choice_.fresh || again_) return {};
   const auto snapshot = read_snapshot(terms_.snapshot, payer_);
-  if (!snapshot) return {};  // a claim that does not hold is as good as none
-  auto taken = take_over(*snapshot);
-  if (!taken) return taken.error();
+  if (snapshot) take_over(*snapshot);  // a claim that does not hold is as good as none
   return {};
 }
 
 /// A channel that the server remembers and we do not: ours when the chain says so as well.
-Result<bool> TempoSession::take_over(const Snapshot& snapshot) {
-  if (scope_of(snapshot.descriptor) != scope_of(payer_, terms_)) return false;
+void TempoSession::take_over(const Snapshot& snapshot) {
+  if (scope_of(snapshot.descriptor) != scope_of(payer_, terms_)) return;
   const Digest id = channel_id(snapshot.descriptor);
-  const auto state = ask_chain(terms_.version, id);
-  if (!state || !state->exists || state->close_requested != 0) return false;
-  Channel channel;
-  channel.id = to_0x(id);
-  channel.scope = scope_of(snapshot.descriptor);
+  const auto found = ask_chain(id);
+  if (!found) return;
+  const ChannelState& state = found->channels.front();
+  if (!state.exists || state.close_requested != 0) return;
+  Channel channel = new_channel(snapshot.descriptor);
   channel.status = ChannelStatus::open;
-  channel.method = "tempo";
-  channel.origin = challenge_.url.origin();
-  channel.url = challenge_.url.text;
-  channel.payer = spender_.payer().address;
-  channel.payee = terms_.recipient.checksummed();
-  channel.account = spender_.payer().account;
-  channel.escrow = terms_.escrow.checksummed();
-  channel.descriptor = snapshot.descriptor.to_text();
-  channel.asset = terms_.asset;
-  channel.deposit = state->deposit;
-  channel.signed_amount = channel.accepted = std::max(snapshot.accepted, state->settled);
-  channel.spent = std::max(snapshot.spent, state->settled);
+  channel.deposit = state.deposit;
+  channel.signed_amount = channel.accepted = std::max(snapshot.accepted, state.settled);
+  channel.spent = std::max(snapshot.spent, state.settled);
   channel.units = snapshot.units;
-  channel.opened = channel.used = networks_.now();
   channel.source = "chain";
-  if (auto inserted = channels_.insert(channel); !inserted) return false;  // we had closed it
+  if (auto inserted = channels_.insert(channel); !inserted) return;  // we had closed it
   channel_ = std::move(channel);
   descriptor_ = snapshot.descriptor;
   id_ = id;
-  return true;
 }
 
-Result<ChannelState> TempoSession::ask_chain(Version version, const Digest& id) {
+/// A row for a channel that this request opens or finds.
+Channel TempoSession::new_channel(const Descriptor& descriptor) const {
+  Channel channel = row_of(descriptor, terms_.asset);
+  channel.origin = challenge_.url.origin();
+  channel.url = challenge_.url.text;
+  channel.account = spender_.payer().account;
+  channel.opened = channel.used = networks_.now();
+  return channel;
+}
+
+Result<Node::ChannelStates> TempoSession::ask_chain(const Digest& id) const {
   auto node = networks_.node(terms_.chain);
   if (!node) return node.error();
-  const auto states = node->channel_states(version, terms_.escrow, {id});
-  if (!states) return states.error();
-  return states->channels.front();
+  return node->channel_states(terms_.version, terms_.escrow, {id});
+}
+
+/// The chain has what we were opening.
+Result<> TempoSession::adopt(const ChannelState& state) {
+  channel_->status = ChannelStatus::open;
+  channel_->deposit = state.deposit;
+  channel_->opening.clear();
+  return channels_.save(*channel_);
 }
 
 /// A run that opened this channel died, or its answer was lost. The lock says that nobody is at it.
 Result<> TempoSession::resolve_opening() {
-  auto node = networks_.node(terms_.chain);
-  const auto found = node ? node->channel_states(terms_.version, terms_.escrow, {id_})
-                          : Result<Node::ChannelStates>(node.error());
-  if (found && found->channels.front().exists) {
-    channel_->status = ChannelStatus::open;
-    channel_->deposit = found->channels.front().deposit;
-    channel_->opening.clear();
-    return channels_.save(*channel_);
-  }
+  const auto found = ask_chain(id_);
+  if (found && found->channels.front().exists) return adopt(found->channels.front());
   if (networks_.now() < channel_->opening_until) return {};  // the same opening may go again
   if (!found) return found.error();
   if (found->time * 1000 < channel_->opening_until + kOpeningMargin) {
@@ -284,9 +288,7 @@ Result<Session::Step> TempoSession::go_on() {
     return Error{Kind::session, "the server keeps asking for other payments", "", "refused"};
   }
   if (!channel_) {
-    if (!again_) return open();
-    lock_.release();
-    return gone_;
+    return again_ ? Result<Step>(let_go(gone_)) : open();
   }
   if (channel_->status == ChannelStatus::opening) return open_again();
   const Amount needed = sum(channel_->spent, terms_.amount);
@@ -300,6 +302,9 @@ Result<Session::Step> TempoSession::go_on() {
   }
   const Amount larger = std::min(sum(channel_->accepted, terms_.least_step), most);
   const Amount cumulative = std::max(needed, larger);
+  if (cumulative > channel_->deposit) {
+    if (auto settled = settle_filling(); !settled) return settled.error();
+  }
   if (cumulative > channel_->deposit) return top_up(cumulative);
   return voucher(cumulative, Action::voucher, false);
 }
@@ -328,7 +333,7 @@ Transaction TempoSession::transaction(std::vector<Call> calls, std::uint64_t gas
 
 /// The user's, else what the offer suggests, else a sensible one; never above the limit.
 Result<Amount> TempoSession::opening_deposit() const {
-  const Amount limit = spender_.deposit_limit(terms_.asset, channel_ ? channel_->id : "");
+  const Amount limit = spender_.deposit_limit(terms_.asset, "");
   if (!choice_.deposit.empty()) {
     const auto own = parse_units(choice_.deposit, terms_.asset.decimals);
     if (!own || *own < terms_.amount) {
@@ -370,23 +375,11 @@ Result<Session::Step> TempoSession::open() {
   spend.valid_until =
       local_end(static_cast<Millis>(opening.valid_before) * 1000, challenge_.clock_offset);
 
-  Channel channel;
-  channel.id = to_0x(id);
-  channel.scope = scope_of(d);
-  channel.method = "tempo";
-  channel.origin = challenge_.url.origin();
-  channel.url = challenge_.url.text;
-  channel.payer = spender_.payer().address;
-  channel.payee = d.payee.checksummed();
-  channel.account = spender_.payer().account;
-  channel.escrow = d.escrow.checksummed();
-  channel.descriptor = d.to_text();
-  channel.opening = opening_text(preimage);
+  Channel channel = new_channel(d);
+  channel.opening = to_0x(preimage);
   channel.opening_until = spend.valid_until;
-  channel.asset = terms_.asset;
   channel.deposit = *deposit;
   channel.signed_amount = terms_.amount;
-  channel.opened = channel.used = networks_.now();
   const auto signatures =
       spender_.sign_step({spend,
                           {keccak256(preimage), voucher_digest(d, id, terms_.amount)},
@@ -425,7 +418,6 @@ Result<Session::Step> TempoSession::open_again() {
     if (!written) return written.error();
   }
   action_ = Action::open;
-  alone_ = false;
   return Step{credential(std::move(payload)), false};
 }
 
@@ -433,9 +425,7 @@ Result<Session::Step> TempoSession::open_again() {
 /// is the only one that may be sent.
 Result<> TempoSession::settle_filling() {
   if (channel_->opening.empty()) return {};
-  auto node = networks_.node(terms_.chain);
-  const auto found = node ? node->channel_states(terms_.version, terms_.escrow, {id_})
-                          : Result<Node::ChannelStates>(node.error());
+  const auto found = ask_chain(id_);
   const bool over = networks_.now() >= channel_->opening_until;
   if (!found) return over ? Result<>(found.error()) : Result<>();
   const Amount deposit = found->channels.front().deposit;
@@ -450,8 +440,6 @@ Result<> TempoSession::settle_filling() {
 
 /// Fills the channel so that `needed` can be signed. Goes by itself; the voucher comes behind it.
 Result<Session::Step> TempoSession::top_up(Amount needed) {
-  if (auto settled = settle_filling(); !settled) return settled.error();
-  if (needed <= channel_->deposit) return voucher(needed, Action::voucher, streaming_);
   if (channel_->opening.empty()) {
     if (auto begun = begin_filling(needed); !begun) return begun.error();
   }
@@ -471,7 +459,6 @@ Result<Session::Step> TempoSession::top_up(Amount needed) {
                                {"additionalDeposit", added_.decimal()}});
   if (descriptor_.version == Version::v2) payload.set("descriptor", descriptor_.json());
   action_ = Action::top_up;
-  alone_ = true;
   return Step{credential(std::move(payload)), true, true};
 }
 
@@ -479,8 +466,7 @@ Result<Session::Step> TempoSession::top_up(Amount needed) {
 Result<> TempoSession::begin_filling(Amount needed) {
   const Amount shortfall = difference(needed, channel_->deposit);
   const Amount unspent = channel_->remaining();
-  const Amount room =
-      difference(spender_.deposit_limit(terms_.asset, channel_ ? channel_->id : ""), unspent);
+  const Amount room = difference(spender_.deposit_limit(terms_.asset, channel_->id), unspent);
   const Amount wanted = std::max(shortfall, terms_.suggested_deposit.value_or(shortfall));
   const Amount added = std::max(std::min(wanted, room), shortfall);
   const Transaction filling = transaction(top_up_calls(descriptor_, id_, added), kTopUpGas);
@@ -489,7 +475,7 @@ Result<> TempoSession::begin_filling(Amount needed) {
   spend.escrow = sum(unspent, added);
   spend.fee.amount = terms_.sponsored ? Amount() : most_fee(filling);
   Channel begun = *channel_;
-  begun.opening = opening_text(preimage) + ":" + added.decimal();
+  begun.opening = to_0x(preimage) + ":" + added.decimal();
   begun.opening_until =
       local_end(static_cast<Millis>(filling.valid_before) * 1000, challenge_.clock_offset);
   const auto signatures =
@@ -528,7 +514,6 @@ Result<Session::Step> TempoSession::voucher(Amount cumulative, Action action, bo
     signature = made->front();
   }
   action_ = action;
-  alone_ = alone;
   return Step{credential(voucher_payload("voucher", descriptor_, id_, cumulative, *signature)),
               alone};
 }
@@ -577,13 +562,11 @@ Result<std::optional<Session::Step>> TempoSession::answered(const Reply& reply) 
   }
   Result<> read;
   if (reply.receipt) read = take_numbers(*reply.receipt, *channel_);
-  if (!reply.receipt && done == Action::voucher && !alone_) {
-    // Without a receipt a request counts as one unit.
-    const Amount spent = sum(channel_->spent, terms_.amount);
-    if (!streaming_ && spent <= channel_->signed_amount) {
-      channel_->spent = spent;
-      channel_->accepted = std::max(channel_->accepted, spent);
-    }
+  const Amount spent = sum(channel_->spent, terms_.amount);
+  const bool counts = !reply.receipt && done == Action::voucher && !streaming_;
+  if (counts && spent <= channel_->signed_amount) {  // without a receipt a request is one unit
+    channel_->spent = spent;
+    channel_->accepted = std::max(channel_->accepted, spent);
   }
   const bool light = was_open && done != Action::top_up;
   auto saved = light ? channels_.save_lightly(*channel_) : channels_.save(*channel_);
@@ -591,9 +574,7 @@ Result<std::optional<Session::Step>> TempoSession::answered(const Reply& reply) 
   if (done == Action::top_up && streaming_) return stream_voucher(required_);
   asked_ = asked_ || done == Action::ask;
   if (done == Action::top_up || done == Action::ask) {
-    auto next = go_on();
-    if (!next) return next.error();
-    return std::optional(std::move(*next));
+    return surely(go_on());
   }
   streaming_ = true;
   lock_.release();
@@ -608,12 +589,10 @@ Result<std::optional<Session::Step>> TempoSession::refused(const Reply& reply) {
   const Error why{Kind::rejected, "the server refused the payment" + said, "", "rejected"};
   const Error unknown{Kind::outcome_unknown, why.message, "", "refused"};
   if (reply.status >= 500 && action_ != Action::open) {
-    lock_.release();
-    return unknown;
+    return let_go(unknown);
   }
   if (++steps_ > kMostSteps) {
-    lock_.release();
-    return why;
+    return let_go(why);
   }
   const bool renewable = type == "invalid-challenge" || type == "payment-expired" ||
                          type == "payment-required" || type == "session/challenge-not-found";
@@ -628,9 +607,7 @@ Result<std::optional<Session::Step>> TempoSession::refused(const Reply& reply) {
   const bool may_ask = action_ == Action::voucher && !again_ && !streaming_ && !asked_;
   if (type == "session/insufficient-balance" && may_ask) {
     // It counts more as spent than we know of. Its word is asked for, not guessed, and taken once.
-    auto asked = voucher(channel_->signed_amount, Action::ask, true);
-    if (!asked) return asked.error();
-    return std::optional(std::move(*asked));
+    return surely(voucher(channel_->signed_amount, Action::ask, true));
   }
   lock_.release();
   if (type == "session/insufficient-balance" && again_) {
@@ -647,69 +624,48 @@ Result<std::optional<Session::Step>> TempoSession::accept_new_challenge(const Re
     auto terms = read_session(challenge, networks_);
     if (!terms || scope_of(payer_, *terms) != scope_of(payer_, terms_)) continue;
     if (terms->amount > terms_.amount) {
-      lock_.release();
-      return Error{Kind::declined,
-                   "the price rose from " + describe({terms_.amount, terms_.asset}) + " to " +
-                       describe({terms->amount, terms->asset}),
-                   "run the command again to be asked for the new one", "price_changed"};
+      return let_go({Kind::declined,
+                     "the price rose from " + describe({terms_.amount, terms_.asset}) + " to " +
+                         describe({terms->amount, terms->asset}),
+                     "run the command again to be asked for the new one", "price_changed"});
     }
     if (terms->unit != terms_.unit) {
-      lock_.release();
-      return Error{Kind::declined, "the price is now for another unit",
-                   "run the command again to be asked for the new one", "price_changed"};
+      return let_go({Kind::declined, "the price is now for another unit",
+                     "run the command again to be asked for the new one", "price_changed"});
     }
-    const bool in_stream = streaming_;
     terms_ = std::move(*terms);
     challenge_ = challenge;
     if (action_ == Action::open) {
-      auto next = open_again();
-      if (!next) return next.error();
-      return std::optional(std::move(*next));
+      return surely(open_again());
     }
-    if (in_stream) return stream_voucher(required_);
-    auto next = go_on();
-    if (!next) return next.error();
-    return std::optional(std::move(*next));
+    if (streaming_) return stream_voucher(required_);
+    return surely(go_on());
   }
-  lock_.release();
-  return why;
+  return let_go(why);
 }
 
 /// An opening was refused. The transaction may have been mined all the same.
 Result<std::optional<Session::Step>> TempoSession::after_refused_opening(const Error& why) {
-  const auto state = ask_chain(terms_.version, id_);
-  if (state && state->exists) {
-    channel_->status = ChannelStatus::open;
-    channel_->deposit = state->deposit;
-    channel_->opening.clear();
-    if (auto saved = channels_.save(*channel_); !saved) return saved.error();
-    auto next = go_on();
-    if (!next) return next.error();
-    return std::optional(std::move(*next));
-  }
-  lock_.release();
-  return why;
+  const auto found = ask_chain(id_);
+  if (!found || !found->channels.front().exists) return let_go(why);
+  if (auto adopted = adopt(found->channels.front()); !adopted) return adopted.error();
+  return surely(go_on());
 }
 
 /// The payee does not know the channel, or it is closed. A new one is opened, once.
 Result<std::optional<Session::Step>> TempoSession::channel_is_gone(const Error& why) {
-  if (streaming_ || replaced_ || channel_->status == ChannelStatus::opening) {
-    lock_.release();
-    return why;
-  }
+  if (streaming_ || replaced_ || channel_->status == ChannelStatus::opening) return let_go(why);
   replaced_ = true;
-  const auto state = ask_chain(terms_.version, id_);
-  channel_->status = state && !state->exists ? ChannelStatus::closed : ChannelStatus::lost;
+  const auto found = ask_chain(id_);
+  const bool is_closed = found && !found->channels.front().exists;
+  channel_->status = is_closed ? ChannelStatus::closed : ChannelStatus::lost;
   if (auto saved = channels_.save(*channel_); !saved) return saved.error();
   if (again_) {
-    lock_.release();
-    return Error{Kind::not_delivered, "an earlier run paid for this, and its channel is gone", "",
-                 "answer_lost"};
+    return let_go({Kind::not_delivered, "an earlier run paid for this, and its channel is gone", "",
+                   "answer_lost"});
   }
   channel_.reset();
-  auto next = go_on();
-  if (!next) return next.error();
-  return std::optional(std::move(*next));
+  return surely(go_on());
 }
 
 // ---- streams
@@ -733,19 +689,16 @@ Result<std::optional<Session::Step>> TempoSession::event(std::string_view name, 
 Result<std::optional<Session::Step>> TempoSession::stream_voucher(Amount required) {
   required_ = required;
   const auto stop = [&](std::string text) {
-    lock_.release();
-    return Error{Kind::protocol, std::move(text),
-                 "stopped paying; -M step=AMOUNT lets vouchers run further ahead", "overcharged"};
+    return let_go({Kind::protocol, std::move(text),
+                   "stopped paying; -M step=AMOUNT lets vouchers run further ahead",
+                   "overcharged"});
   };
   if (required <= channel_->signed_amount) {  // another process, or a voucher that was lost
-    auto same = voucher(channel_->signed_amount, Action::voucher, true);
-    if (!same) return same.error();
-    return std::optional(std::move(*same));
+    return surely(voucher(channel_->signed_amount, Action::voucher, true));
   }
   if (choice_.nothing_new) {
-    lock_.release();
-    return Error{Kind::declined, "the rest of the stream costs more",
-                 "run the command again to pay for it", "resume"};
+    return let_go({Kind::declined, "the rest of the stream costs more",
+                   "run the command again to pay for it", "resume"});
   }
   if (signed_in_stream_ && !fresh_data_) {
     return stop("the server asks for another voucher before it has sent anything for the last");
@@ -762,18 +715,16 @@ Result<std::optional<Session::Step>> TempoSession::stream_voucher(Amount require
   target = std::max(target, required);
   if (target > channel_->deposit) target = std::max(required, channel_->deposit);
   if (target > channel_->deposit) {
-    auto filled = top_up(target);
-    if (!filled) return filled.error();
-    return std::optional(std::move(*filled));
+    if (auto settled = settle_filling(); !settled) return settled.error();
   }
+  if (target > channel_->deposit) return surely(top_up(target));
   auto next = voucher(target, Action::voucher, true);
   // Near a limit the step shrinks to what is asked for.
   if (!next && next.error().kind == Kind::declined && target > required) {
     next = voucher(required, Action::voucher, true);
   }
   if (!next) {
-    lock_.release();
-    return next.error();
+    return let_go(next.error());
   }
   fresh_data_ = false;
   signed_in_stream_ = true;
@@ -782,11 +733,13 @@ Result<std::optional<Session::Step>> TempoSession::stream_voucher(Amount require
 
 }  // namespace
 
-std::unique_ptr<Session> make_session(SessionTerms terms, Challenge challenge,
-                                      const SessionChoice& choice, const Networks& networks,
-                                      Spender& spender) {
-  return std::make_unique<TempoSession>(std::move(terms), std::move(challenge), choice, networks,
-                                        spender);
+Result<std::unique_ptr<Session>> make_session(SessionTerms terms, Challenge challenge,
+                                              const SessionChoice& choice, const Networks& networks,
+                                              Spender& spender) {
+  const auto payer = Address::parse(spender.payer().address);
+  if (!payer) return payer.error();
+  return std::unique_ptr<Session>(std::make_unique<TempoSession>(
+      std::move(terms), std::move(challenge), choice, *payer, networks, spender));
 }
 
 }  // namespace paycurl::tempo

@@ -51,6 +51,9 @@ Result<Snapshot> read_snapshot(const Json& json, const Address& payer);
 std::string scope_of(const Address& payer, const SessionTerms& terms);
 std::string scope_of(const Descriptor& descriptor);
 
+/// A journal row of the channel, as far as its descriptor says what stands there.
+Channel row_of(const Descriptor& descriptor, const Asset& asset);
+
 /// The most that may be signed ahead of what was delivered: at least ten units, and 0.01 of a
 /// dollar token; -M step replaces it.
 Amount step_of(const SessionTerms& terms, const Networks& networks);
@@ -59,8 +62,8 @@ Amount step_of(const SessionTerms& terms, const Networks& networks);
 Json voucher_payload(const char* action, const Descriptor& descriptor, const Digest& id,
                      Amount cumulative, const Signature& signature);
 
-std::unique_ptr<Session> make_session(SessionTerms terms, Challenge challenge,
-                                      const SessionChoice& choice, const Networks& networks,
-                                      Spender& spender);
+Result<std::unique_ptr<Session>> make_session(SessionTerms terms, Challenge challenge,
+                                              const SessionChoice& choice, const Networks& networks,
+                                              Spender& spender);
 
 }  // namespace paycurl::tempo

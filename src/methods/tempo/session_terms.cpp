@@ -222,6 +222,19 @@ std::string scope_of(const Address& payer, const SessionTerms& terms) {
   return scope_of(d);
 }
 
+Channel row_of(const Descriptor& d, const Asset& asset) {
+  Channel channel;
+  channel.id = to_0x(channel_id(d));
+  channel.scope = scope_of(d);
+  channel.method = "tempo";
+  channel.payer = d.payer.checksummed();
+  channel.payee = d.payee.checksummed();
+  channel.escrow = d.escrow.checksummed();
+  channel.descriptor = d.to_text();
+  channel.asset = asset;
+  return channel;
+}
+
 Amount step_of(const SessionTerms& terms, const Networks& networks) {
   const auto own = networks.own("step");
   const auto wanted = parse_units(own.value_or(kLeastStep), terms.asset.decimals);

@@ -178,7 +178,9 @@ struct SessionWorld {
     choice.patience = std::chrono::milliseconds(0);
     const auto read = terms(challenge);
     REQUIRE(read.has_value());
-    session = tempo::make_session(*read, challenge, choice, *networks, *spender);
+    auto made = tempo::make_session(*read, challenge, choice, *networks, *spender);
+    REQUIRE(made.has_value());
+    session = std::move(*made);
     return *session;
   }
 
