@@ -131,7 +131,8 @@ Result<Spender*> Wallet::spender(const PayerChoice& choice, const Limits& limits
   if (!open_channels) return open_channels.error();
   spender_.emplace(
       **journal, **open_channels, limits, Payer{(*who)->name, (*who)->address},
-      [this] { return (*accounts(false))->open(std::move(*chosen_)); }, &system_now);
+      PayerSource{[this] { return (*accounts(false))->open(std::move(*chosen_)); }, {}},
+      &system_now);
   return &*spender_;
 }
 
@@ -160,7 +161,7 @@ Result<Spender*> Wallet::spender_of(const Payer& payer, const Limits& limits) {
   };
   const auto open_channels = channels();
   if (!open_channels) return open_channels.error();
-  spender_.emplace(**journal, **open_channels, limits, payer, open, &system_now);
+  spender_.emplace(**journal, **open_channels, limits, payer, PayerSource{open, {}}, &system_now);
   return &*spender_;
 }
 

@@ -3,8 +3,20 @@
 namespace paycurl {
 
 Result<> Spender::unlock() {
-  if (key_) return {};
-  auto opened = open_key_();
+  if (source_.connection) {
+    const auto there = connection();
+    return there ? Result<>() : Result<>(there.error());
+  }
+  const auto there = key();
+  return there ? Result<>() : Result<>(there.error());
+}
+
+Result<const PrivateKey*> Spender::key() {
+  if (key_) return &*key_;
+  if (!source_.key) {
+    return Error{Kind::account, "account \"" + payer_.account + "\" has no key", "", "no_account"};
+  }
+  auto opened = source_.key();
   if (!opened) return opened.error();
   if (opened->address().checksummed() != payer_.address) {
     return Error{Kind::account,
@@ -12,7 +24,20 @@ Result<> Spender::unlock() {
                  "pay with the account that began this payment (-a)", "ambiguous"};
   }
   key_ = std::move(*opened);
-  return {};
+  return &*key_;
+}
+
+Result<const Secret*> Spender::connection() {
+  if (!source_.connection) {
+    return Error{Kind::account, "account \"" + payer_.account + "\" is no Lightning wallet",
+                 "connect one with account connect", "no_account"};
+  }
+  if (connection_.empty()) {
+    auto opened = source_.connection();
+    if (!opened) return opened.error();
+    connection_ = std::move(*opened);
+  }
+  return &connection_;
 }
 
 /// Adds the money to the row; Kind::internal when it is not the attempt that was begun.
@@ -40,8 +65,7 @@ Result<Permit> Spender::allow(const Spend& spend) {
   return Permit(row_.id);
 }
 
-Result<Signature> Spender::sign(Permit&& permit, const Digest& digest, std::string_view rebuild,
-                                const Reference& reference) {
+Result<> Spender::check_permit(Permit&& permit) {
   const Permit used = std::move(permit);
   if (used.attempt_.empty() || used.attempt_ != row_.id) {
     return Error{Kind::internal, "a permit for another payment"};
@@ -52,7 +76,26 @@ Result<Signature> Spender::sign(Permit&& permit, const Digest& digest, std::stri
     return Error{Kind::declined, "the offer expired before it was signed", "run the command again",
                  "expired"};
   }
-  const Signature signature = key_->sign(digest);
+  return {};
+}
+
+Result<> Spender::commit(Permit&& permit, std::string_view rebuild, std::string_view reference) {
+  if (auto checked = check_permit(std::move(permit)); !checked) return checked.error();
+  row_.reference = reference;
+  row_.rebuild = rebuild;
+  row_.signed_digest = "";
+  if (auto written = ledger_.sign(row_.seq, "", rebuild, row_.reference); !written) return written;
+  row_.status = PaymentStatus::unknown;
+  run_.push_back(row_.paid);
+  return {};
+}
+
+Result<Signature> Spender::sign(Permit&& permit, const Digest& digest, std::string_view rebuild,
+                                const Reference& reference) {
+  if (auto checked = check_permit(std::move(permit)); !checked) return checked.error();
+  const auto signer = key();
+  if (!signer) return signer.error();
+  const Signature signature = (*signer)->sign(digest);
   row_.reference = reference ? reference(signature) : std::nullopt;
   row_.rebuild = rebuild;
   row_.signed_digest = to_hex(digest);
@@ -65,7 +108,8 @@ Result<Signature> Spender::sign(Permit&& permit, const Digest& digest, std::stri
 
 Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   const Spend& spend = step.spend;
-  if (auto unlocked = unlock(); !unlocked) return unlocked.error();
+  const auto signer = key();
+  if (!signer) return signer.error();
   const Row before = row_;
   if (auto described = describe_in_row(spend); !described) return described.error();
   const auto paid = row_.paid.amount.plus(spend.total.amount);
@@ -94,7 +138,7 @@ Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   if (!spend.escrow.is_zero()) escrows_[step.session] = {spend.escrow, spend.total.asset};
   std::vector<Signature> signatures;
   for (const Digest& digest : step.digests) {
-    signatures.push_back(key_->sign(digest));
+    signatures.push_back((*signer)->sign(digest));
   }
   return signatures;
 }
@@ -114,8 +158,9 @@ Amount Spender::deposit_limit(const Asset& asset, const std::string& session) co
 }
 
 Result<Signature> Spender::sign_covered(const Digest& digest) {
-  if (auto unlocked = unlock(); !unlocked) return unlocked.error();
-  return key_->sign(digest);
+  const auto signer = key();
+  if (!signer) return signer.error();
+  return (*signer)->sign(digest);
 }
 
 Result<Signature> Spender::sign_fee(const Money& fee, const Digest& digest) {
@@ -131,8 +176,9 @@ Result<Signature> Spender::sign_again(const Row& row, const Digest& digest) {
   if (row.signed_digest != to_hex(digest) || row.payer != payer_.address) {
     return Error{Kind::internal, "this is not what was signed before"};
   }
-  if (auto unlocked = unlock(); !unlocked) return unlocked.error();
-  return key_->sign(digest);
+  const auto signer = key();
+  if (!signer) return signer.error();
+  return (*signer)->sign(digest);
 }
 
 }  // namespace paycurl

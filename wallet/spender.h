@@ -33,27 +33,36 @@ class Permit {
 /// Who pays.
 struct Payer {
   std::string account;  ///< its name; "env", "key-file"... where it has none
-  std::string address;  ///< EIP-55
+  std::string address;  ///< EIP-55; of a wallet that pays for us its public name
+};
+
+/// Where what pays comes from: a key that signs, or the connection to a wallet that pays by itself
+/// (its text, see src/methods/lightning/connection.h). One of the two is set, and called once, when
+/// it is first needed.
+struct PayerSource {
+  std::function<Result<PrivateKey>()> key;
+  std::function<Result<Secret>()> connection;
 };
 
 class Spender {
  public:
-  /// `open_key` is called once, when the key is first needed.
-  using KeySource = std::function<Result<PrivateKey>()>;
-  Spender(Ledger& ledger, Channels& channels, const Limits& limits, Payer payer, KeySource open_key,
+  Spender(Ledger& ledger, Channels& channels, const Limits& limits, Payer payer, PayerSource source,
           Clock clock)
       : ledger_(ledger),
         channels_(channels),
         limits_(limits),
         payer_(std::move(payer)),
-        open_key_(std::move(open_key)),
+        source_(std::move(source)),
         clock_(std::move(clock)) {}
 
   const Payer& payer() const { return payer_; }
   Ledger& ledger() { return ledger_; }
 
-  /// Gets the key now, so that a locked keychain stops the run before anything is written.
+  /// Gets the key or the connection now, so that a locked keychain stops the run before anything is
+  /// written.
   Result<> unlock();
+  /// How the wallet that pays is reached. Kind::account when this payer has a key instead.
+  Result<const Secret*> connection();
 
   /// What the next `allow` is about: a row with everything the caller knows about the request and
   /// the challenge. `allow` adds the money.
@@ -69,6 +78,10 @@ class Spender {
   using Reference = std::function<std::optional<std::string>(const Signature&)>;
   Result<Signature> sign(Permit&& permit, const Digest& digest, std::string_view rebuild,
                          const Reference& reference);
+
+  /// For a wallet that pays by itself: makes the row durable before the wallet is asked.
+  /// `reference` is the rail's name of the payment, by which it is found again.
+  Result<> commit(Permit&& permit, std::string_view rebuild, std::string_view reference);
 
   /// A step of a session: every limit is asked about what `spend` adds, then the row of this
   /// attempt (made, or raised) and whatever `alongside` writes are durable, and only then the
@@ -101,6 +114,8 @@ class Spender {
   const std::vector<Money>& signed_in_this_run() const { return run_; }
 
  private:
+  Result<const PrivateKey*> key();
+  Result<> check_permit(Permit&& permit);
   Result<> describe_in_row(const Spend& spend);
   Amount escrowed(const Asset& asset, const std::string& but) const;
 
@@ -108,8 +123,9 @@ class Spender {
   Channels& channels_;
   const Limits& limits_;
   Payer payer_;
-  KeySource open_key_;
+  PayerSource source_;
   std::optional<PrivateKey> key_;
+  Secret connection_;
   Clock clock_;
   Row row_;
   std::vector<Money> run_;

@@ -143,7 +143,8 @@ struct SessionWorld {
     networks = *tempo::Networks::make(options, node);
     spender = std::make_unique<Spender>(
         ledger, channels, limits, Payer{"main", key().address().checksummed()},
-        [] { return PrivateKey::parse(key().hex().text()); }, [this] { return now; });
+        PayerSource{[] { return PrivateKey::parse(key().hex().text()); }, {}},
+        [this] { return now; });
   }
 
   /// As new, in less time.

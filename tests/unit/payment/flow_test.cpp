@@ -154,7 +154,8 @@ struct World {
   void restart() {
     spender = std::make_unique<Spender>(
         ledger, channels, limits, Payer{"main", key.address().checksummed()},
-        [this] { return PrivateKey::parse(key.hex().text()); }, [this] { return now; });
+        PayerSource{[this] { return PrivateKey::parse(key.hex().text()); }, {}},
+        [this] { return now; });
   }
 };
 
