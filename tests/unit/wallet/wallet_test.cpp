@@ -422,13 +422,13 @@ TEST_CASE("the door: no signature without limits, row and the right digest") {
   const std::string address = key.address().checksummed();
   const Limits limits;
   int opened = 0;
-  Spender spender(
-      j.ledger, j.channels, limits, {"main", address},
-      [&]() -> Result<PrivateKey> {
-        ++opened;
-        return PrivateKey::parse(key.hex().text());
-      },
-      [&] { return j.now; });
+  Spender spender(j.ledger, j.channels, limits, {"main", address},
+                  PayerSource{[&]() -> Result<PrivateKey> {
+                                ++opened;
+                                return PrivateKey::parse(key.hex().text());
+                              },
+                              {}},
+                  [&] { return j.now; });
   Row row = row_of("01a");
   row.payer = address;
   spender.begin(row);
@@ -470,9 +470,9 @@ TEST_CASE("an offer that expired while we waited is not signed") {
   const Limits limits;
   Row row = row_of("01a");
   row.payer = key.address().checksummed();
-  Spender spender(
-      j.ledger, j.channels, limits, {"main", row.payer},
-      [&] { return PrivateKey::parse(key.hex().text()); }, [&] { return j.now; });
+  Spender spender(j.ledger, j.channels, limits, {"main", row.payer},
+                  PayerSource{[&] { return PrivateKey::parse(key.hex().text()); }, {}},
+                  [&] { return j.now; });
   spender.begin(row);
   Spend spend = spend_of(kAlpha, 1);
   spend.payer = row.payer;
@@ -488,9 +488,9 @@ TEST_CASE("an offer that expired while we waited is not signed") {
 TEST_CASE("another key than the payer's is refused") {
   Journal j;
   const Limits limits;
-  Spender spender(
-      j.ledger, j.channels, limits, {"main", kPayer},
-      [] { return Result<PrivateKey>(PrivateKey::generate()); }, [&] { return j.now; });
+  Spender spender(j.ledger, j.channels, limits, {"main", kPayer},
+                  PayerSource{[] { return Result<PrivateKey>(PrivateKey::generate()); }, {}},
+                  [&] { return j.now; });
   CHECK(spender.unlock().error().reason == "ambiguous");
 }
 
