@@ -243,6 +243,10 @@ void RequestAudience::offers(const std::vector<Offer>& offers, const Offer* chos
   }
 }
 
+void RequestAudience::hide(const std::string& secret) {
+  hide_from_stderr(secret);
+}
+
 void RequestAudience::paying(const Row& row) {
   paying_ = true;
   if (globals_.verbosity == 0) return;

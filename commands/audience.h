@@ -40,6 +40,7 @@ class RequestAudience : public Audience {
   Result<> body(std::string_view bytes) override;
   Result<> message(std::string_view data) override;
   void offers(const std::vector<Offer>& offers, const Offer* chosen) override;
+  void hide(const std::string& secret) override;
   void paying(const Row& row) override;
   void receipt(const Receipt& receipt) override;
   void payment_event(std::string_view name, const Json& data) override;

@@ -78,14 +78,14 @@ Result<> Closing::ended(const char* how, Amount returned) {
   return channels_.save(channel());
 }
 
-/// A POST without a body: it is about the payment and asks for nothing.
+/// Without a body: it is about the payment and asks for nothing.
 Result<http::Answer> Closing::post(const Credential* credential) {
   auto url = http::parse_url(channel().url);
   if (!url) return url.error();
   http::Request request;
-  request.method = "POST";
+  request.method = method_->escrow()->close_method(channel());
   request.url = std::move(*url);
-  request.headers.add("Content-Length", "0");
+  if (request.method != "GET") request.headers.add("Content-Length", "0");
   request.headers.add("Accept-Payment", channel().method + "/session");
   request.deadlines = plan_.deadlines;
   if (request.url.scheme == "https" && plan_.unverified_tls && !plan_.allow_http) {
@@ -127,25 +127,24 @@ Result<Credential> Closing::ask_numbers(const Challenge& challenge) {
   return method_->escrow()->close(channel(), challenge, spender_);
 }
 
-/// A payee that says it is done. Its receipt names the transaction; without one the chain is asked,
-/// as what is booked as closed is not looked for any more.
+/// A payee that says it is done. What proves it is the method's to know; without a proof the rail is
+/// asked, as what is booked as closed is not looked for any more.
 Result<> Closing::take_word_of(const http::Answer& answer) {
   const auto receipt = protocol_->receipt(answer.head);
-  const auto told = receipt && *receipt
-                        ? closing_numbers(**receipt, channel())
-                        : Result<>(Error{Kind::protocol, "there is no receipt of the close"});
-  if (told) {
-    closed_.reference = *(**receipt).json.string_at("txHash");
-  } else {
-    const auto now = facts();
-    if (!now || now->exists) {
-      return Error{Kind::rejected,
-                   "the server says that it closed the session, but " + told.error().message, "",
-                   "refused"};
-    }
+  const auto ending = method_->escrow()->ended(
+      channel(), answer, receipt ? *receipt : std::optional<Receipt>(), spender_);
+  if (ending) {
+    closed_.reference = ending->reference;
+    closed_.error = ending->missing;
+    return ended("cooperative", ending->returned);
   }
-  const Amount rest = channel().remaining();
-  return ended("cooperative", rest);
+  const auto now = facts();
+  if (!now || now->exists) {
+    return Error{Kind::rejected,
+                 "the server says that it closed the session, but " + ending.error().message, "",
+                 "refused"};
+  }
+  return ended("cooperative", channel().remaining());
 }
 
 Result<> Closing::with_payee() {
@@ -179,7 +178,9 @@ Result<> Closing::with_payee() {
 }
 
 Result<Escrow::Facts> Closing::facts() {
-  const auto found = method_->escrow()->look_at({channel()}, *network_.client);
+  const auto found = method_->escrow()->look_at(
+      {channel()}, [this](const Channel&) { return Result<Spender*>(&spender_); },
+      *network_.client);
   if (!found) return found.error();
   return found->front();
 }

@@ -19,6 +19,11 @@ std::size_t width_of(std::string_view text) {
   }));
 }
 
+std::vector<std::string>& hidden() {
+  static std::vector<std::string> all;
+  return all;
+}
+
 }  // namespace
 
 Result<> write_all(int fd, std::string_view bytes) {
@@ -41,8 +46,16 @@ Result<> print_json(const Json& json) {
   return print(with_hidden_escaped(json.dump()) + "\n");
 }
 
+void hide_from_stderr(const std::string& secret) {
+  hidden().push_back(secret);
+}
+
 void say(std::string_view line) {
-  (void)write_all(STDERR_FILENO, std::string(line) + "\n");
+  std::string text(line);
+  for (const std::string& secret : hidden()) {
+    remove_all(text, secret);
+  }
+  (void)write_all(STDERR_FILENO, text + "\n");
 }
 
 void say_error(const Error& error) {

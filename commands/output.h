@@ -17,6 +17,8 @@ Result<> write_all(int fd, std::string_view bytes);
 Result<> print(std::string_view text);
 /// Writes a line of JSON to stdout, with nothing in it that changes how a terminal shows the rest.
 Result<> print_json(const Json& json);
+/// From now on no line on stderr has this text.
+void hide_from_stderr(const std::string& secret);
 /// Writes a line to stderr; failures have nowhere to go.
 void say(std::string_view line);
 

@@ -340,7 +340,7 @@ Outcome PaymentsCommand::resume_one(const Globals& globals, const Row& row) {
                   limits_,
                   {},
                   {},
-                  [this, &row] {
+                  [this, &row](const std::string&) {
                     return wallet_->spender_of({row.account, row.payer}, limits_);
                   },
                   [](const Offer&, const Payer&) { return Result<>(); },

@@ -234,19 +234,20 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
   flow.paid_deadlines = paid_deadlines_of(options_);
   const Expectations& expected = limits_.expected;
   flow.must_charge = expected.amount || expected.recipient || expected.currency;
-  FlowParts parts{*network_.client,
-                  network_.protocol_list(),
-                  network_.method_list(),
-                  limits_,
-                  wallet_->signed_so_far(),
-                  [this] { return wallet_->known_channels(); },
-                  [this] { return wallet_->spender(payer_of(options_), limits_); },
-                  [this, &globals](const Offer& offer, const Payer& payer) {
-                    return confirm(globals, offer, payer);
-                  },
-                  globals.settings.state_folder,
-                  audience,
-                  &system_now};
+  FlowParts parts{
+      *network_.client,
+      network_.protocol_list(),
+      network_.method_list(),
+      limits_,
+      wallet_->signed_so_far(),
+      [this] { return wallet_->known_channels(); },
+      [this](const std::string&) { return wallet_->spender(payer_of(options_), limits_); },
+      [this, &globals](const Offer& offer, const Payer& payer) {
+        return confirm(globals, offer, payer);
+      },
+      globals.settings.state_folder,
+      audience,
+      &system_now};
   return Flow(std::move(parts), std::move(flow));
 }
 

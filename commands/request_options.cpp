@@ -274,13 +274,15 @@ Result<Limits> limits_of(const RequestOptions& options, const Settings& settings
   if (!options.max_fee.empty()) {
     auto limit = parse_limit(options.max_fee);
     if (!limit) return std::move(limit).error().within("--max-fee");
-    limits.max_fee = std::move(*limit);
+    std::erase_if(limits.max_fee, [&](const Limit& old) { return old.unit == limit->unit; });
+    limits.max_fee.push_back(std::move(*limit));
   }
   if (!options.expect_amount.empty()) {
     auto read = parse_expected_amount(options.expect_amount, limits.expected);
     if (!read) return std::move(read).error().within("--expect-amount");
   }
-  if (!options.expect_recipient.empty() && !Address::parse(options.expect_recipient)) {
+  const bool is_node = options.expect_recipient.size() == 66 && from_hex(options.expect_recipient);
+  if (!options.expect_recipient.empty() && !is_node && !Address::parse(options.expect_recipient)) {
     return Error{Kind::usage,
                  "--expect-recipient: not an address: " + printable(options.expect_recipient, 80)};
   }

@@ -624,7 +624,8 @@ Result<int> SessionsCommand::sync() {
     if (!rows) return rows.error();
     count += rows->size();
     if (rows->empty()) continue;
-    const auto facts = method->escrow()->look_at(*rows, *network_.client);
+    const auto facts = method->escrow()->look_at(
+        *rows, [this](const Channel& channel) { return spender_of(channel); }, *network_.client);
     if (!facts) return facts.error();
     for (std::size_t i = 0; i < rows->size(); ++i) {
       auto change = sync_one(**known, (*rows)[i], (*facts)[i]);

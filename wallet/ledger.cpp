@@ -303,15 +303,22 @@ Result<> Ledger::sign(std::int64_t seq, std::string_view digest, std::string_vie
   return update->bind(to_text({{clock_(), "signed"}})).bind(seq).run();
 }
 
+Result<> Ledger::reduce(const Row& row) {
+  auto update = database_.prepare("UPDATE payments SET amount = ?, fee = ? WHERE seq = ?");
+  if (!update) return update.error();
+  return update->bind(row.paid.amount.decimal()).bind(row.fee.decimal()).bind(row.seq).run();
+}
+
 Result<> Ledger::answer(const Row& row, const std::vector<Event>& events) {
   const bool doubt = row.status == PaymentStatus::unknown;
   auto update = database_.prepare(
-      std::string("UPDATE payments SET status = ?, reference = ?, receipt = ?, http_status = ?, "
-                  "error_code = ?, body_size = ?, body_type = ?, body_expires = ?, "
-                  "events = events || ?") +
+      std::string(
+          "UPDATE payments SET status = ?, fee = ?, reference = ?, receipt = ?, http_status = ?, "
+          "error_code = ?, body_size = ?, body_type = ?, body_expires = ?, "
+          "events = events || ?") +
       (doubt ? "" : ", request = NULL, rebuild = NULL") + " WHERE seq = ?");
   if (!update) return update.error();
-  update->bind(name_of(row.status)).bind_optional(row.reference);
+  update->bind(name_of(row.status)).bind(row.fee.decimal()).bind_optional(row.reference);
   update->bind_optional(row.receipt).bind_optional(row.http_status);
   update->bind_optional(row.error_code).bind_optional(row.body_size);
   update->bind_optional(row.body_type).bind_optional(row.body_expires);
@@ -337,6 +344,12 @@ Result<std::vector<Row>> Ledger::in_doubt(std::string_view identity) {
   if (!found) return found;
   std::erase_if(*found, [this](const Row& row) { return is_in_flight(row.seq); });
   return found;
+}
+
+Result<bool> Ledger::has_reference(std::string_view reference) {
+  auto query = database_.prepare("SELECT 1 FROM payments WHERE reference = ? LIMIT 1");
+  if (!query) return query.error();
+  return query->bind(reference).step();
 }
 
 Result<std::vector<Row>> Ledger::in_doubt() {

@@ -51,7 +51,7 @@ struct Row {
   std::string idempotency_key;
   std::string protocol, method, intent;
   Money paid;
-  Amount fee;  ///< at most, in the asset of `paid`
+  Amount fee;  ///< in the asset of `paid`; at most, until it is known
   std::string recipient, payer, account;
   std::string challenge_id;
   std::string challenge;  ///< as the protocol writes it, JSON
@@ -92,8 +92,10 @@ class Ledger {
   /// the row is inserted, or its amount and fee are, when it was before.
   Result<> sign_step(Row& row, const MaySpend& may_spend,
                      const std::function<Result<>()>& alongside);
-  /// Saves status, reference, receipt, http_status, error_code and body_* of `row`; adds events.
-  /// Forgets request and rebuild unless the status is unknown.
+  /// A session's row: its amount and fee became less, as a deposit was not paid.
+  Result<> reduce(const Row& row);
+  /// Saves status, fee, reference, receipt, http_status, error_code and body_* of `row`; adds
+  /// events. Forgets request and rebuild unless the status is unknown.
   Result<> answer(const Row& row, const std::vector<Event>& events);
   /// The row is no longer in flight.
   void release(std::int64_t seq);
@@ -106,6 +108,8 @@ class Ledger {
   /// Takes over a row in doubt; false when another process is at it.
   bool claim(std::int64_t seq);
 
+  /// Whether some row has this reference.
+  Result<bool> has_reference(std::string_view reference);
   /// The row with this ID, a unique prefix of one, or "last". Usage error when there is none or
   /// more than one.
   Result<Row> find(std::string_view id);

@@ -54,6 +54,14 @@ Money money_of(Amount common, const Asset& asset) {
   return {from_common_units(common, asset.decimals), asset};
 }
 
+/// How a person writes it behind an option.
+std::string as_limit(const Money& money) {
+  const std::string number = format_units(money.amount, money.asset.decimals);
+  if (money.asset.is_dollar) return number;
+  return money.asset.network.starts_with("lightning:") ? number + "sat"
+                                                       : number + ":" + money.asset.token;
+}
+
 Error over_limit(const Spend& spend, Amount limit, const char* reason, const std::string& option) {
   const Money allowed = money_of(limit, spend.total.asset);
   Error error{Kind::declined, describe(spend.total) + " is more than " + option + " allows (" +
@@ -104,9 +112,7 @@ Result<> check_run(const Spend& spend, const Limits& limits, const Spent& spent)
   for (const Money& money : spent.run) {
     if (money.asset == spend.total.asset) needed = needed.plus(money.amount).value_or(needed);
   }
-  error.hint = "to pay it, raise the limit: --max-spend " +
-               format_units(needed, spend.total.asset.decimals) +
-               (limit->unit == "usd" ? "" : ":" + spend.total.asset.token);
+  error.hint = "to pay it, raise the limit: --max-spend " + as_limit({needed, spend.total.asset});
   return error;
 }
 
@@ -137,26 +143,23 @@ Result<> check_deposit(const Spend& spend, const Limits& limits, const Spent& sp
   Error error{Kind::declined,
               "a deposit of " + describe(need) + " is more than " + option +
                   (by_run ? " leaves (" : " allows (") + describe({allowed, asset}) + ")",
-              "to pay it, raise the limit: " + option + " " + format_units(enough, asset.decimals) +
-                  (asset.is_dollar ? "" : ":" + asset.token),
+              "to pay it, raise the limit: " + option + " " + as_limit({enough, asset}),
               "max_deposit"};
   error.figures = {{Figure::Role::need, need}, {Figure::Role::limit, {allowed, asset}}};
   return error;
 }
 
 Result<> check_fee(const Spend& spend, const Limits& limits) {
+  const Asset& asset = spend.fee.asset;
   if (spend.fee.amount.is_zero()) return {};
-  const auto fee = in_common_units(spend.fee);
-  const Amount allowed = value_of(limits.max_fee, spend.fee.asset);
-  if (fee && *fee <= allowed && speaks_of(limits.max_fee, spend.fee.asset)) return {};
+  const Amount paid = asset == spend.total.asset ? spend.total.amount : Amount();
+  const Amount allowed = fee_limit({paid, asset}, limits);
+  if (spend.fee.amount <= allowed) return {};
   Error error{Kind::declined,
               "the network may take " + describe(spend.fee) + ", more than --max-fee allows (" +
-                  describe(money_of(allowed, spend.fee.asset)) + ")",
-              "to pay it, raise the limit: --max-fee " +
-                  format_units(spend.fee.amount, spend.fee.asset.decimals),
-              "max_fee"};
-  error.figures = {{Figure::Role::need, spend.fee},
-                   {Figure::Role::limit, money_of(allowed, spend.fee.asset)}};
+                  describe({allowed, asset}) + ")",
+              "to pay it, raise the limit: --max-fee " + as_limit(spend.fee), "max_fee"};
+  error.figures = {{Figure::Role::need, spend.fee}, {Figure::Role::limit, {allowed, asset}}};
   return error;
 }
 
@@ -272,9 +275,13 @@ std::optional<Budget> run_budget(const Asset& asset, const Limits& limits, const
                 from_common_units(left.value_or(Amount()), asset.decimals)};
 }
 
-Amount fee_limit(const Asset& asset, const Limits& limits) {
-  if (!speaks_of(limits.max_fee, asset)) return {};
-  return from_common_units(value_of(limits.max_fee, asset), asset.decimals);
+Amount fee_limit(const Money& paid, const Limits& limits) {
+  constexpr std::uint64_t kLeast = 10'000;  // millisatoshi
+  if (const Limit* limit = limit_on(paid.asset, limits.max_fee)) {
+    return from_common_units(value_of(*limit, paid.asset), paid.asset.decimals);
+  }
+  if (!paid.asset.network.starts_with("lightning:")) return {};
+  return std::max(Amount(kLeast), paid.amount.divided_by(100).quotient);
 }
 
 Amount deposit_limit(const Asset& asset, const Limits& limits, const Spent& spent) {

@@ -34,9 +34,10 @@ Result<> parse_expected_amount(std::string_view text, Expectations& into);
 
 struct Limits {
   std::vector<Limit> max_spend{{"1.00", "usd"}, {"1000", "sat"}};  ///< in one invocation
-  std::vector<Limit> per_day{{"10.00", "usd"}};                    ///< per payer, real money only
+  std::vector<Limit> per_day{{"10.00", "usd"}, {"10000", "sat"}};  ///< per payer, real money only
   std::vector<Limit> max_deposit;  ///< in an escrow; where none speaks, what max_spend leaves
-  Limit max_fee{"0.02", "usd"};    ///< network fee of one payment
+  /// Network fee of one payment; where none speaks of Lightning, 10 sat or 1 %, whichever is more.
+  std::vector<Limit> max_fee{{"0.02", "usd"}};
   Expectations expected;
 };
 
@@ -59,8 +60,9 @@ struct Budget {
 };
 std::optional<Budget> run_budget(const Asset& asset, const Limits& limits, const Spent& spent);
 
-/// The most that the network may take for one payment, in `asset`; zero when no limit speaks of it.
-Amount fee_limit(const Asset& asset, const Limits& limits);
+/// The most that the network may take for a payment of `paid`, in its asset; zero when no limit
+/// speaks of it.
+Amount fee_limit(const Money& paid, const Limits& limits);
 
 /// The most of `asset` that may lie in an escrow.
 Amount deposit_limit(const Asset& asset, const Limits& limits, const Spent& spent);

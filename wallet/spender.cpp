@@ -1,5 +1,7 @@
 #include "wallet/spender.h"
 
+#include <algorithm>
+
 namespace paycurl {
 
 Result<> Spender::unlock() {
@@ -90,6 +92,19 @@ Result<> Spender::commit(Permit&& permit, std::string_view rebuild, std::string_
   return {};
 }
 
+Result<> Spender::call_off(const Money& money) {
+  const auto counted = std::find_if(run_.rbegin(), run_.rend(), [&](const Money& one) {
+    return one.asset == money.asset && one.amount == money.amount;
+  });
+  if (counted != run_.rend()) run_.erase(std::next(counted).base());
+  if (row_.intent == "session") {
+    row_.paid.amount = row_.paid.amount.minus(money.amount).value_or(Amount());
+    return ledger_.reduce(row_);
+  }
+  row_.status = PaymentStatus::not_sent;
+  return ledger_.answer(row_, {});
+}
+
 Result<Signature> Spender::sign(Permit&& permit, const Digest& digest, std::string_view rebuild,
                                 const Reference& reference) {
   if (auto checked = check_permit(std::move(permit)); !checked) return checked.error();
@@ -108,8 +123,7 @@ Result<Signature> Spender::sign(Permit&& permit, const Digest& digest, std::stri
 
 Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   const Spend& spend = step.spend;
-  const auto signer = key();
-  if (!signer) return signer.error();
+  if (auto unlocked = unlock(); !unlocked) return unlocked.error();
   const Row before = row_;
   if (auto described = describe_in_row(spend); !described) return described.error();
   const auto paid = row_.paid.amount.plus(spend.total.amount);
@@ -120,7 +134,7 @@ Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   row_.session = step.session;
   row_.reference = step.session;
   row_.rebuild = step.rebuild;
-  row_.signed_digest = to_hex(step.digests.front());
+  row_.signed_digest = step.digests.empty() ? "" : to_hex(step.digests.front());
   const auto may_spend = [&](const std::vector<Money>& today) {
     Spend all = spend;  // the limit on deposits is one for all channels of the run
     if (!all.escrow.is_zero()) {
@@ -138,6 +152,8 @@ Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   if (!spend.escrow.is_zero()) escrows_[step.session] = {spend.escrow, spend.total.asset};
   std::vector<Signature> signatures;
   for (const Digest& digest : step.digests) {
+    const auto signer = key();
+    if (!signer) return signer.error();
     signatures.push_back((*signer)->sign(digest));
   }
   return signatures;

@@ -83,9 +83,16 @@ class Spender {
   /// `reference` is the rail's name of the payment, by which it is found again.
   Result<> commit(Permit&& permit, std::string_view rebuild, std::string_view reference);
 
+  /// The wallet says that it did not pay what was committed, and will not: the money is no longer
+  /// counted, and the row of a charge is not in doubt.
+  Result<> call_off(const Money& money);
+  /// What the network took in the end.
+  void took_fee(Amount fee) { row_.fee = fee; }
+
   /// A step of a session: every limit is asked about what `spend` adds, then the row of this
   /// attempt (made, or raised) and whatever `alongside` writes are durable, and only then the
-  /// digests are signed, each of which can move money on its own.
+  /// digests are signed, each of which can move money on its own. Without digests a wallet is going
+  /// to pay.
   struct Step {
     Spend spend;
     std::vector<Digest> digests;
@@ -100,8 +107,8 @@ class Spender {
   Result<Signature> sign_fee(const Money& fee, const Digest& digest);
   /// The most that may lie in the escrow of this session's channel now.
   Amount deposit_limit(const Asset& asset, const std::string& session) const;
-  /// The most that the network may take for one payment.
-  Amount fee_limit(const Asset& asset) const { return paycurl::fee_limit(asset, limits_); }
+  /// The most that the network may take for a payment of `paid`.
+  Amount fee_limit(const Money& paid) const { return paycurl::fee_limit(paid, limits_); }
   Channels& channels() { return channels_; }
 
   /// The signature of a row that was signed before: the same bytes, no new money. Kind::internal

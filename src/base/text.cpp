@@ -109,6 +109,17 @@ std::string valid_utf8(std::string_view text) {
   return valid;
 }
 
+void remove_all(std::string& text, std::string_view part) {
+  constexpr std::string_view kInstead = "[removed]";
+  const std::string wanted = lower(part);
+  if (wanted.empty()) return;
+  std::string low = lower(text);
+  for (std::size_t at = low.find(wanted); at != std::string::npos; at = low.find(wanted, at)) {
+    text.replace(at, wanted.size(), kInstead);
+    low.replace(at, wanted.size(), kInstead);
+  }
+}
+
 std::string lower(std::string_view text) {
   std::string result{text};
   for (char& c : result) {

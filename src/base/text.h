@@ -22,6 +22,9 @@ std::string hex_digits(std::uint32_t value, std::size_t width = 1);
 /// A JSON text with the characters that `printable` would make visible as \uXXXX: the same JSON.
 std::string with_hidden_escaped(std::string_view json);
 
+/// Takes every `part` out of `text`, of either case, and leaves "[removed]" in its place.
+void remove_all(std::string& text, std::string_view part);
+
 /// ASCII lower case; other bytes stay.
 std::string lower(std::string_view text);
 

@@ -13,12 +13,14 @@ namespace paycurl {
 
 /// What the user said that methods care about.
 struct MethodOptions {
-  std::optional<std::string> network;  ///< "mainnet", "testnet" or a chain id
+  std::optional<std::string> network;  ///< "mainnet", "testnet", a chain id, "signet", "regtest"
   std::function<std::optional<std::string>(std::uint64_t chain)> rpc_url;  ///< the user's node
   bool offline = false;                    ///< never ask a chain or node
   std::optional<bool> push;                ///< --push, --pull
   std::map<std::string, std::string> own;  ///< -M key=value
   std::vector<Asset> tokens;               ///< --token: address, decimals, symbol; network empty
+  /// A client for the user's own wallet: no proxy, no trace; trusts `ca_pem` when it is not empty.
+  std::function<std::unique_ptr<http::Client>(const std::string& ca_pem)> wallet_client;
   Clock clock = &system_now;
 };
 
@@ -30,5 +32,10 @@ namespace tempo {
 /// TIP-20 charges on the Tempo chains.
 Result<std::unique_ptr<Method>> make_method(const MethodOptions& options, http::Client& client);
 }  // namespace tempo
+
+namespace lightning {
+/// BOLT 11 invoices, paid by a wallet of the user's.
+Result<std::unique_ptr<Method>> make_method(const MethodOptions& options, http::Client& client);
+}  // namespace lightning
 
 }  // namespace paycurl

@@ -11,6 +11,7 @@ struct Credential {
   Json payload;        ///< the method's own part
   std::string source;  ///< who paid, as a DID; may be empty
   bool moved = false;  ///< the money has moved already: this only proves it
+  std::string proof{};  ///< of `payload`, what must not be shown where the server repeats it
 };
 
 }  // namespace paycurl

@@ -28,7 +28,7 @@ Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url&
     parts_.audience.note(receipt.error().message);
   } else if (*receipt) {
     outcome_.receipt = **receipt;
-    row_.receipt = (**receipt).json.dump();
+    row_.receipt = without_proofs((**receipt).json.dump());
     if (!row_.reference) row_.reference = (**receipt).reference;
     parts_.audience.receipt(**receipt);
   }
@@ -36,7 +36,8 @@ Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url&
     const std::string* type = head.headers.find("content-type");
     return type != nullptr && lower(*type).starts_with("application/problem+json");
   }();
-  if (head.status == 402 && !outcome_.receipt) return Fate::collect;
+  const bool asks_again = head.status == 401 && protocol_->wants_body(head);
+  if ((head.status == 402 || asks_again) && !outcome_.receipt) return Fate::collect;
   if (session_ && head.status == 410 && !outcome_.receipt) return Fate::collect;
   if (head.status >= 500 && is_problem && !outcome_.receipt) return Fate::collect;
   if (session_) take_session_answer(head);
@@ -44,7 +45,7 @@ Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url&
     row_.status = outcome_.payment = PaymentStatus::settled;
     pieces_until_saved_ = may_be_short(head) ? 2 : 0;
     if (pieces_until_saved_ == 0) save_answered();
-    if (receipt && !*receipt && !parser_) {
+    if (receipt && !*receipt && !parser_ && protocol_->has_receipts()) {
       parts_.audience.note("the server sent no receipt");
     }
   }
@@ -55,6 +56,20 @@ Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url&
   }
   if (const std::string* type = head.headers.find("content-type")) row_.body_type = *type;
   return Fate::deliver;
+}
+
+/// From now on nothing that a server repeats of it is shown or kept.
+void Flow::Run::hide(const Credential& credential) {
+  if (credential.proof.empty()) return;
+  proofs_.push_back(credential.proof);
+  parts_.audience.hide(credential.proof);
+}
+
+std::string Flow::Run::without_proofs(std::string text) const {
+  for (const std::string& proof : proofs_) {
+    remove_all(text, proof);
+  }
+  return text;
 }
 
 /// Writes the row. The events since the last time go with it.
@@ -141,6 +156,7 @@ void Flow::Run::deliver(const Protocol& protocol, const Credential& credential, 
     return save(PaymentStatus::not_sent, outcome_.error);
   }
   http::Request paid = std::move(*request);
+  hide(credential);
   parts_.audience.paying(row_);
   for (int hops = 0;; ++hops) {
     std::optional<Leg> leg;
@@ -241,6 +257,7 @@ void Flow::Run::after_delivery(Leg& leg, Method& method) {
 /// A 402 after payment, or a server that failed while it was paying.
 void Flow::Run::after_refusal(Leg& leg, Method& method) {
   const int status = leg.head()->status;
+  leg.collected() = without_proofs(std::move(leg.collected()));
   outcome_.problem = parse_problem(leg.collected());
   outcome_.refusal_body = leg.collected();
   const std::string said =
@@ -249,7 +266,7 @@ void Flow::Run::after_refusal(Leg& leg, Method& method) {
     return settled_without("paid, but behind the redirect the server answered" + said, "redirect");
   }
   if (!leg.result()) return doubt(leg.result().error().message, "no_answer");
-  if (status == 402 && !sent_before_) {
+  if ((status == 402 || status == 401) && !sent_before_) {
     save(PaymentStatus::rejected, std::nullopt);
     outcome_.error =
         Error{Kind::rejected, "the server refused the payment" + said,
@@ -273,7 +290,7 @@ void Flow::Run::settle_by_rail(Method& method) {
     }
     return;
   }
-  const Settlement found = method.settle(row_, parts_.client);
+  const Settlement found = method.settle(row_, *spender_, parts_.client);
   if (found.state == Settlement::State::settled) {
     row_.reference = found.reference;
     return settled_without(
@@ -308,7 +325,7 @@ std::optional<Row> Flow::Run::take_up(const Row& row) {
 
 /// Sends an earlier payment's bytes again; the reason why not when that cannot be.
 std::optional<std::string> Flow::Run::send_again(const Protocol& protocol, Method& method) {
-  if (!can_resend_ || parts_.clock() >= row_.valid_until) return "";
+  if (!can_resend_) return "";
   const auto echo = Json::parse(row_.challenge);
   auto challenge = echo ? protocol.restore(*echo) : Result<Challenge>(echo.error());
   if (!challenge) return challenge.error().message;
@@ -328,7 +345,7 @@ std::optional<std::string> Flow::Run::send_again(const Protocol& protocol, Metho
 
 /// Asks the rail about an earlier payment that cannot be sent again.
 void Flow::Run::look_up_doubt(Method& method, const std::string& why_not) {
-  const Settlement found = method.settle(row_, parts_.client);
+  const Settlement found = method.settle(row_, *spender_, parts_.client);
   const std::string why = found.why ? found.why->message : why_not;
   const std::string reason = why.empty() ? "" : " (" + why + ")";
   if (row_.intent == "session" && found.state == Settlement::State::settled) {
@@ -367,18 +384,16 @@ bool Flow::Run::is_still_valid() const {
 
 Outcome Flow::Run::resume(Row row) {
   resuming_ = true;
-  const auto by_name = [&](const auto& list, const std::string& name) {
-    const auto at =
-        std::find_if(list.begin(), list.end(), [&](auto* item) { return item->name() == name; });
-    return at == list.end() ? nullptr : *at;
-  };
-  protocol_ = by_name(parts_.protocols, row.protocol);
-  Method* method = by_name(parts_.methods, row.method);
+  protocol_ = protocol_named(row.protocol);
+  Method* method = nullptr;
+  for (Method* known : parts_.methods) {
+    if (known->name() == row.method) method = known;
+  }
   if (protocol_ == nullptr || method == nullptr) {
     return fail({Kind::unsupported, "this paycurl does not know " + printable(row.protocol) +
                                         " with " + printable(row.method)});
   }
-  auto spender = parts_.spender();
+  auto spender = parts_.spender(row.method);
   if (!spender) return fail(spender.error());
   spender_ = *spender;
   auto request = request_of(row);

@@ -1,12 +1,14 @@
 // Where the money of payment channels lies: what can be asked and done there outside of a request.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "src/http/client.h"
 #include "src/payment/credential.h"
+#include "src/payment/receipt.h"
 #include "wallet/spender.h"
 
 namespace paycurl {
@@ -19,6 +21,19 @@ class Escrow {
   /// `challenge`.
   virtual Result<Credential> close(const Channel& channel, const Challenge& challenge,
                                    Spender& spender) = 0;
+
+  /// The request method that a close goes with, without a body.
+  virtual std::string close_method(const Channel& /*channel*/) const { return "POST"; }
+  /// How a close ended.
+  struct Ending {
+    std::string reference;         ///< the rail's
+    Amount returned;               ///< to the payer
+    std::optional<Error> missing;  ///< what did not come back although it is over
+  };
+  /// Takes the payee's word for a close, as far as it can be believed, and its numbers into
+  /// `channel`. Kind::protocol when it does not prove that the channel is over.
+  virtual Result<Ending> ended(Channel& channel, const http::Answer& answer,
+                               const std::optional<Receipt>& receipt, Spender& spender) = 0;
 
   /// What makes the payee tell its numbers: the voucher that it has already.
   virtual Result<Credential> ask(const Channel& channel, const Challenge& challenge,
@@ -33,8 +48,11 @@ class Escrow {
     std::optional<Millis> withdrawable;  ///< set when a close was requested without the payee
     Millis now = 0;                      ///< the rail's clock
   };
-  /// In the order of `channels`; Kind::backend when nobody answers.
+  /// In the order of `channels`; Kind::backend when nobody answers. `spender_of` gives the wallet
+  /// that has to be asked where there is no chain.
+  using SpenderOf = std::function<Result<Spender*>(const Channel&)>;
   virtual Result<std::vector<Facts>> look_at(const std::vector<Channel>& channels,
+                                             const SpenderOf& spender_of,
                                              http::Client& client) = 0;
 
   /// Leaves `channel` without its payee: requests the close or, with `withdraw`, takes the money

@@ -96,6 +96,13 @@ const Protocol* Flow::Run::protocol_for(const http::Head& head) const {
   return nullptr;
 }
 
+const Protocol* Flow::Run::protocol_named(std::string_view name) const {
+  for (const Protocol* protocol : parts_.protocols) {
+    if (protocol->name() == name) return protocol;
+  }
+  return nullptr;
+}
+
 Flow::Run::Fate Flow::Run::fate_of_unpaid(const http::Head& head) {
   if (head.is_redirect()) {
     const std::string& location = *head.headers.find("location");
@@ -152,8 +159,13 @@ Millis Flow::Run::clock_offset(const http::Head& head) {
 }
 
 std::vector<Offer> Flow::Run::read_offers(const http::Answer& answer) {
-  protocol_ = protocol_for(answer.head);
-  auto challenges = protocol_->read(answer);
+  std::vector<Result<Challenge>> challenges;
+  for (const Protocol* protocol : parts_.protocols) {
+    if (!protocol->wants_body(answer.head)) continue;
+    for (auto& challenge : protocol->read(answer)) {
+      challenges.push_back(std::move(challenge));
+    }
+  }
   const Millis offset = clock_offset(answer.head);
   Terms terms{options_.preference, parts_.limits, {parts_.signed_before, {}}, {}, {},
               parts_.clock()};
@@ -241,7 +253,8 @@ Outcome Flow::Run::pay(const http::Answer& answer) {
 /// Everything that can stop a payment comes here, before the signature: doubts about an earlier
 /// one, outputs that cannot be written, a locked keychain, the user.
 Outcome Flow::Run::purchase(const Offer* chosen) {
-  const auto spender = parts_.spender();
+  protocol_ = protocol_named(chosen->challenge->protocol);
+  const auto spender = parts_.spender(std::string(chosen->method->name()));
   if (!spender) return fail(spender.error());
   spender_ = *spender;
   const auto identity = identity_of(request_, spender_->payer().address);

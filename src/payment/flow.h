@@ -43,6 +43,8 @@ class Audience {
   virtual Result<> message(std::string_view data) = 0;
   /// The offers, examined; `chosen` may be nullptr.
   virtual void offers(const std::vector<Offer>& offers, const Offer* chosen) = 0;
+  /// A text that must not be seen even when a server repeats it.
+  virtual void hide(const std::string& secret) = 0;
   /// The row is signed, the credential leaves now.
   virtual void paying(const Row& row) = 0;
   virtual void receipt(const Receipt& receipt) = 0;
@@ -100,8 +102,9 @@ struct FlowParts {
   std::vector<Money> signed_before;  ///< what earlier requests of this invocation signed away
   /// The channels and offers of earlier runs; nullptr when there are none. Cheap.
   std::function<Channels*()> known;
-  /// Opens journal, account and key; called when something is about to be paid.
-  std::function<Result<Spender*>()> spender;
+  /// Opens journal, account and key for a payment method; called when something is about to be
+  /// paid.
+  std::function<Result<Spender*>(const std::string& method)> spender;
   /// Asks the user; Kind::declined when they say no.
   std::function<Result<>(const Offer&, const Payer&)> approve;
   std::string state_folder;  ///< for the spool

@@ -56,16 +56,19 @@ class Method {
   virtual Result<Quote> quote(const Challenge& challenge) = 0;
 
   /// Pays through `spender` and returns the proof. Called at most once per attempt: an error after
-  /// spender.sign leaves a row whose outcome is unknown, and the caller will not retry.
+  /// spender.sign or commit leaves a row whose outcome is unknown, unless it was called off, and
+  /// the caller will not retry.
   virtual Result<Credential> pay(const Challenge& challenge, const Quote& quote,
                                  Spender& spender) = 0;
 
-  /// The credential of a row in doubt once more: the same bytes.
+  /// The credential of a row in doubt once more: the same bytes. A wallet that pays is asked about
+  /// the payment, and may be told to pay that same invoice, which no wallet pays twice. An error:
+  /// there is none (any more), which its message, where there is one, explains.
   virtual Result<Credential> rebuild(const Challenge& challenge, const Row& row,
                                      Spender& spender) = 0;
 
-  /// Asks the chain or the node what became of a payment, and why it did not settle. Needs no key.
-  virtual Settlement settle(const Row& row, http::Client& client) = 0;
+  /// Asks the chain or the wallet what became of a payment, and why it did not settle.
+  virtual Settlement settle(const Row& row, Spender& spender, http::Client& client) = 0;
 
   /// The tokens it pays with: those we know on the networks that may be paid on, and those the user
   /// named.

@@ -18,6 +18,10 @@ class Protocol {
  public:
   virtual ~Protocol() = default;
   virtual std::string_view name() const = 0;  ///< "mpp"
+  /// Whether an answer that was paid for carries a receipt.
+  virtual bool has_receipts() const { return true; }
+  /// Whether a credential is good for more than one request.
+  virtual bool is_reusable() const { return false; }
   /// Whether an answer with this head asks for payment, so that its body is kept for `read`.
   virtual bool wants_body(const http::Head& head) const = 0;
   /// The challenges of an answer, in its order; a malformed one is an error in its place.

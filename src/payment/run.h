@@ -111,6 +111,7 @@ class Flow::Run {
 
   std::optional<http::Answer> ask();
   const Protocol* protocol_for(const http::Head& head) const;
+  const Protocol* protocol_named(std::string_view name) const;
   Fate fate_of_unpaid(const http::Head& head);
   Fate fate_of_paid(const http::Head& head, const http::Url& url);
   Result<> refuse_free(const http::Head& head) const;
@@ -125,6 +126,7 @@ class Flow::Run {
   Result<> begin_row(const Offer& offer, std::optional<Row> earlier);
   Outcome sign_and_deliver(const Offer& offer);
   Result<> ask_again_if_expired(const Offer*& chosen);
+  std::string without_proofs(std::string text) const;
   Result<Row> new_row(const Offer& offer, const Payer& payer) const;
 
   void deliver(const Protocol& protocol, const Credential& credential, Method& method);
@@ -153,8 +155,9 @@ class Flow::Run {
   std::optional<Json> ask_for_snapshot(const Offer& offer);
   std::optional<Json> prove_for_snapshot(const http::Answer& asked, Method& method);
   void converse(Session::Step step, Method& method);
-  Result<http::Request> request_alone(const Credential& credential) const;
-  Session::Reply send_alone(const Credential& credential);
+  Result<http::Request> request_alone(const Session::Step& step) const;
+  Session::Reply send_alone(const Session::Step& step);
+  void hide(const Credential& credential);
   Session::Reply reply_of(const http::Answer& answer) const;
   void take_session_answer(const http::Head& head);
   void note_row();
@@ -195,7 +198,8 @@ class Flow::Run {
   std::unique_ptr<Aside> aside_;             // a step beside the stream
   std::optional<Session::Step> aside_step_;  // what it carries
   bool aside_repeated_ = false;
-  std::optional<Json> waiting_event_;  // came while a step was on its way
+  std::optional<std::pair<std::string, Json>> waiting_event_;  // came while a step was on its way
+  std::vector<std::string> proofs_;  // that are not to be seen in what the server says
 };
 
 }  // namespace paycurl

@@ -43,8 +43,10 @@ class Session {
   /// Something to send. It is signed and written down.
   struct Step {
     Credential credential;
-    bool alone = false;  ///< by itself, as a POST without a body, and not with the request
-    bool fills = false;  ///< a top-up, which never goes over a socket
+    bool alone = false;       ///< by itself, as a POST without a body, and not with the request
+    bool fills = false;       ///< a top-up, which never goes over a socket
+    bool bare = false;        ///< without the credential: it asks for a fresh challenge
+    bool as_request = false;  ///< alone, but with the request's method instead of POST
   };
   /// The answer to a step.
   struct Reply {
@@ -55,9 +57,15 @@ class Session {
     std::vector<Challenge> challenges;  ///< those of this method and intent
   };
 
-  /// Whether there is no channel that could pay, so that a new one would be opened. Kind::session
-  /// when another process keeps the lock.
+  /// Whether there is no channel that could pay and the server may remember one of ours: then it is
+  /// asked. Kind::session when another process keeps the lock.
   virtual Result<bool> lacks_channel() = 0;
+  /// Whether a challenge that was paid once is good for the next request too.
+  virtual bool reuses_challenges() const { return true; }
+  /// Whether an event of the stream is about its payment; others are the user's.
+  virtual bool is_about_payment(std::string_view event) const {
+    return event == "payment-need-voucher" || event == "payment-receipt";
+  }
   /// What the server says it remembers of a channel of ours; believed when the chain agrees.
   virtual void remembered(Json snapshot) = 0;
   /// What pays for the request: a voucher, or what opens or fills the channel first. `again`: an

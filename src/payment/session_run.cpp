@@ -87,9 +87,7 @@ bool Flow::Run::take_known_offer() {
   if (known == nullptr) return false;
   const auto found = known->offer(endpoint_of(request_));
   if (!found || !*found || (*found)->expires <= parts_.clock()) return false;
-  for (const Protocol* protocol : parts_.protocols) {
-    if (protocol->name() == (*found)->protocol) protocol_ = protocol;
-  }
+  protocol_ = protocol_named((*found)->protocol);
   const auto echo = Json::parse((*found)->challenge);
   if (protocol_ == nullptr || !echo) return false;
   auto challenge = protocol_->restore(*echo);
@@ -114,7 +112,7 @@ bool Flow::Run::take_known_offer() {
 
 /// Challenges that are bound to one body are of no use for another request.
 void Flow::Run::remember_offer(const Challenge& challenge) {
-  if (challenge.digest || session_ == nullptr) return;
+  if (challenge.digest || session_ == nullptr || !session_->reuses_challenges()) return;
   Channels& known = spender_->channels();
   const std::string endpoint = endpoint_of(request_);
   const KnownOffer offer{
@@ -295,30 +293,38 @@ Session::Reply Flow::Run::reply_of(const http::Answer& answer) const {
   return reply;
 }
 
-/// A POST without a body is no request for content.
-Result<http::Request> Flow::Run::request_alone(const Credential& credential) const {
+/// Without a body it is no request for content.
+Result<http::Request> Flow::Run::request_alone(const Session::Step& step) const {
   http::Request request = request_;
-  request.method = "POST";
+  if (!step.as_request) request.method = "POST";
   request.body.reset();
   request.headers.remove("content-type");
   request.headers.remove("expect");
-  request.headers.replace("Content-Length", "0");
+  if (request.method != "GET") request.headers.replace("Content-Length", "0");
   request.max_file_size = 0;
   request.deadlines = options_.paid_deadlines;
   request.deadlines.total = kStepDeadline;
-  if (auto attached = protocol_->attach(credential, request); !attached) return attached.error();
+  if (!step.bare) {
+    if (auto attached = protocol_->attach(step.credential, request); !attached) {
+      return attached.error();
+    }
+  }
   if (request.url.scheme == "http" && !options_.preference.allow_http) {
     request.peers = http::PeerRule::direct_loopback;
   }
   return request;
 }
 
-Session::Reply Flow::Run::send_alone(const Credential& credential) {
-  auto request = request_alone(credential);
+Session::Reply Flow::Run::send_alone(const Session::Step& step) {
+  auto request = request_alone(step);
   if (!request) return {};
   for (int attempt = 1;; ++attempt) {
     const auto answer = http::fetch(parts_.client, *request, kMaxReply);
-    if (answer) return reply_of(*answer);
+    if (answer) {
+      Session::Reply reply = reply_of(*answer);
+      reply.repeated = attempt == 2;
+      return reply;
+    }
     // The same bytes move nothing twice: a voucher is a sum, a transaction has one nonce.
     if (answer.error().kind != Kind::transport || attempt == 2) return {};
   }
@@ -332,11 +338,13 @@ void Flow::Run::converse(Session::Step step, Method& method) {
     Session::Reply reply;
     offered_ = step.credential.challenge;
     if (step.alone) {
-      reply = send_alone(step.credential);
+      hide(step.credential);
+      reply = send_alone(step);
       anything_sent = true;
     } else if (request_.url.websocket) {
       return talk_on_socket(step, method);
     } else {
+      hide(step.credential);
       auto request = paid_request(*protocol_, step.credential);
       if (!request) {
         return session_refused(anything_sent ? after_sending(request.error()) : request.error(),
@@ -353,11 +361,11 @@ void Flow::Run::converse(Session::Step step, Method& method) {
         (void)session_->answered({});
         return settled_without("paid, but the server then redirected", "redirect");
       }
-      outcome_.refusal_body = leg->collected();
-      reply = reply_of({*leg->head(), leg->collected(), leg->url()});
+      outcome_.refusal_body = without_proofs(leg->collected());
+      reply = reply_of({*leg->head(), outcome_.refusal_body, leg->url()});
     }
     outcome_.problem = reply.problem;
-    reply.repeated = sent_before_;
+    reply.repeated = reply.repeated || sent_before_;
     auto next = session_->answered(reply);
     note_row();
     if (!next) return session_refused(after_sending(next.error()), method);
@@ -385,7 +393,7 @@ void Flow::Run::session_refused(const Error& error, Method& method) {
   outcome_.error = error;
   const bool rejected = error.kind == Kind::rejected;
   if (rejected && row_.rebuild && !row_.paid.amount.is_zero()) {
-    const Settlement found = method.settle(row_, parts_.client);
+    const Settlement found = method.settle(row_, *spender_, parts_.client);
     if (found.why && found.why->kind == Kind::insufficient_funds) outcome_.error = found.why;
   }
   save(PaymentStatus::rejected, outcome_.error);
@@ -427,9 +435,7 @@ Result<> Flow::Run::feed_stream(std::string_view bytes) {
 }
 
 Result<> Flow::Run::take_event(const http::ServerEvent& event) {
-  const bool about_payment =
-      event.name == "payment-need-voucher" || event.name == "payment-receipt";
-  if (!about_payment) {
+  if (!session_->is_about_payment(event.name)) {
     if (event.has_data) session_->delivered(1, event.data.size());
     passed_on_ += event.raw;
     return {};
@@ -442,20 +448,20 @@ Result<> Flow::Run::take_event(const http::ServerEvent& event) {
   }
   if (!data) return std::move(data).error().within("an event of the payment");
   parts_.audience.payment_event(event.name, *data);
-  if (event.name == "payment-need-voucher") return answer_event(event.name, *data);
+  if (event.name != "payment-receipt") return answer_event(event.name, *data);
   auto receipt = protocol_->read_receipt(std::move(*data));
   auto taken = receipt ? session_->received(*receipt) : Result<>(receipt.error());
   if (!taken) parts_.audience.note(taken.error().message);
   if (!taken || !receipt) return {};
   outcome_.receipt = *receipt;
-  row_.receipt = receipt->json.dump();
+  row_.receipt = without_proofs(receipt->json.dump());
   parts_.audience.receipt(*receipt);
   return {};
 }
 
 Result<> Flow::Run::answer_event(std::string_view name, const Json& data) {
   if (aside_step_) {  // one at a time
-    waiting_event_ = data;
+    waiting_event_.emplace(name, data);
     return {};
   }
   auto step = session_->event(name, data);
@@ -466,7 +472,8 @@ Result<> Flow::Run::answer_event(std::string_view name, const Json& data) {
 }
 
 void Flow::Run::send_aside(Session::Step step) {
-  auto request = request_alone(step.credential);
+  hide(step.credential);
+  auto request = request_alone(step);
   if (!request) return stop_stream(request.error());
   aside_step_ = std::move(step);
   aside_ = std::make_unique<Aside>(*this);
@@ -492,8 +499,8 @@ void Flow::Run::aside_done(const Result<>& result, const http::Answer& answer) {
   if (!next) return stop_stream(next.error());
   if (*next) return send_aside(std::move(**next));
   if (waiting_event_) {
-    const Json event = *std::exchange(waiting_event_, std::nullopt);
-    if (auto answered = answer_event("payment-need-voucher", event); !answered) {
+    const auto event = *std::exchange(waiting_event_, std::nullopt);
+    if (auto answered = answer_event(event.first, event.second); !answered) {
       stop_stream(answered.error());
     }
   }

@@ -104,7 +104,7 @@ class Flow::Run::SocketTalk {
       const Session::Step step = std::move(**next);
       run_.offered_ = step.credential.challenge;
       if (!step.fills) return authorize(step.credential);
-      next = run_.session_->answered(run_.send_alone(step.credential));
+      next = run_.session_->answered(run_.send_alone(step));
       run_.note_row();
     }
     return next ? Result<>() : Result<>(next.error());

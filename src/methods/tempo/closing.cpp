@@ -47,6 +47,13 @@ Result<Credential> same_voucher(const Channel& channel, const Challenge& challen
   return credential("voucher", channel, channel.signed_amount, challenge, spender);
 }
 
+Result<Escrow::Ending> ending_of(Channel& channel, const std::optional<Receipt>& receipt) {
+  if (!receipt) return Error{Kind::protocol, "there is no receipt of the close"};
+  if (auto told = closing_numbers(*receipt, channel); !told) return told.error();
+  const auto hash = receipt->json.string_at("txHash");
+  return Escrow::Ending{hash ? *hash : "", channel.remaining(), std::nullopt};
+}
+
 Result<std::vector<Escrow::Facts>> look_at_channels(const std::vector<Channel>& channels,
                                                     const Networks& networks,
                                                     http::Client& client) {
@@ -99,7 +106,7 @@ Result<std::string> leave_channel(const Channel& channel, bool withdraw, const N
   leaving.fee_token = networks.fee_token(d->token);
   const auto token = networks.token(d->chain, *leaving.fee_token);
   if (!token) return token.error();
-  leaving.max_fee = affordable_max_fee(kLeaveGas, spender.fee_limit(token->asset));
+  leaving.max_fee = affordable_max_fee(kLeaveGas, spender.fee_limit({Amount(), token->asset}));
   const Bytes preimage = signing_preimage(leaving);
   const auto signature = spender.sign_fee({most_fee(leaving), token->asset}, keccak256(preimage));
   if (!signature) return signature.error();

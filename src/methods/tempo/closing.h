@@ -15,6 +15,9 @@ Result<Credential> close_credential(const Channel& channel, const Challenge& cha
 Result<Credential> same_voucher(const Channel& channel, const Challenge& challenge,
                                 Spender& spender);
 
+/// The payee's receipt of a close; without one, or when it names no transaction, Kind::protocol.
+Result<Escrow::Ending> ending_of(Channel& channel, const std::optional<Receipt>& receipt);
+
 /// The chain's word on each channel, in their order. Kind::backend when a node is away.
 Result<std::vector<Escrow::Facts>> look_at_channels(const std::vector<Channel>& channels,
                                                     const Networks& networks, http::Client& client);

@@ -14,10 +14,11 @@ Result<std::vector<std::uint64_t>> allowed_chains(const std::optional<std::strin
   if (!network) return std::vector<std::uint64_t>{kMainnet, kTestnet};
   if (*network == "mainnet") return std::vector<std::uint64_t>{kMainnet};
   if (*network == "testnet") return std::vector<std::uint64_t>{kTestnet};
+  if (*network == "signet" || *network == "regtest") return std::vector<std::uint64_t>{};
   const auto chain = chain_of("tempo:" + *network);
   if (chain && *chain != 0) return std::vector<std::uint64_t>{*chain};
   return Error{Kind::usage, "not a network: " + printable(*network, 40),
-               "write mainnet, testnet or a chain id"};
+               "write mainnet, testnet or a chain id; signet or regtest for Lightning alone"};
 }
 
 bool is_own_option(const std::string& key, const std::string& value) {
@@ -51,7 +52,8 @@ std::optional<std::string> Networks::own(const std::string& key) const {
 
 Result<std::uint64_t> Networks::chain_of_offer(const std::optional<std::uint64_t>& named) const {
   // Without a chain the main one is meant, unless the user chose.
-  const std::uint64_t chain = named.value_or(options_.network ? chains_.front() : kMainnet);
+  const bool chose = options_.network && !chains_.empty();
+  const std::uint64_t chain = named.value_or(chose ? chains_.front() : kMainnet);
   if (std::find(chains_.begin(), chains_.end(), chain) != chains_.end()) return chain;
   return Error{Kind::unsupported, "it wants a payment on chain " + std::to_string(chain),
                "name the chain with --network", "wrong_network"};

@@ -325,7 +325,7 @@ Transaction TempoSession::transaction(std::vector<Call> calls, std::uint64_t gas
   Transaction made = expiring_transaction(terms_.chain, std::move(calls), gas,
                                           networks_.server_now(challenge_), challenge_.expires);
   made.max_fee = affordable_max_fee(
-      gas, terms_.sponsored ? kSponsoredFee : spender_.fee_limit(terms_.fee_asset));
+      gas, terms_.sponsored ? kSponsoredFee : spender_.fee_limit({Amount(), terms_.fee_asset}));
   made.fee_token = terms_.fee_token;
   made.sponsored = terms_.sponsored;
   return made;

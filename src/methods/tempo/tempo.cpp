@@ -101,6 +101,7 @@ class Tempo : public Method, public Escrow {
                              Spender& spender) override {
     const auto terms = read(challenge);
     const auto made = Rebuild::parse(row);
+    if (networks_.now() >= row.valid_until) return Error{Kind::rejected, ""};
     if (!terms) return terms.error();
     if (!made) return made.error();
     const auto payer = Address::parse(row.payer);
@@ -121,7 +122,7 @@ class Tempo : public Method, public Escrow {
     return credential(challenge, *terms, row.payer, "transaction", to_0x(*bytes));
   }
 
-  Settlement settle(const Row& row, http::Client& client) override {
+  Settlement settle(const Row& row, Spender& /*spender*/, http::Client& client) override {
     const auto chain = chain_of(row.paid.asset.network);
     if (!chain) return {Settlement::State::open, "", Error{Kind::internal, "not a Tempo payment"}};
     auto asked = networks_.node(*chain, client);
@@ -199,7 +200,13 @@ class Tempo : public Method, public Escrow {
     return scope_of(*address, *terms);
   }
 
+  Result<Ending> ended(Channel& channel, const http::Answer& /*answer*/,
+                       const std::optional<Receipt>& receipt, Spender& /*spender*/) override {
+    return ending_of(channel, receipt);
+  }
+
   Result<std::vector<Facts>> look_at(const std::vector<Channel>& channels,
+                                     const SpenderOf& /*spender_of*/,
                                      http::Client& client) override {
     return look_at_channels(channels, networks_, client);
   }

@@ -188,11 +188,12 @@ class FakeMethod : public Method {
   }
   Result<Credential> rebuild(const Challenge& challenge, const Row& row,
                              Spender& spender) override {
+    if (world_.now >= row.valid_until) return Error{Kind::rejected, ""};
     const auto signature = spender.sign_again(row, sha256(as_bytes(row.id)));
     if (!signature) return signature.error();
     return Credential{challenge, row.id, ""};
   }
-  Settlement settle(const Row& row, http::Client&) override {
+  Settlement settle(const Row& row, Spender&, http::Client&) override {
     if (!world_.rail_answers) return {Settlement::State::open, "", Error{Kind::backend, "away"}};
     if (world_.chain.count(row.id) != 0)
       return {Settlement::State::settled, "0x" + row.id, std::nullopt};
@@ -224,6 +225,7 @@ class Ears : public Audience {
   }
   void offers(const std::vector<Offer>&, const Offer*) override {}
   void paying(const Row&) override {}
+  void hide(const std::string&) override {}
   void receipt(const Receipt&) override {}
   Result<> message(std::string_view) override { return {}; }
   void payment_event(std::string_view, const Json&) override {}
@@ -245,7 +247,7 @@ Outcome run(World& world, FlowOptions options = {}, const char* url = "https://a
                   world.limits,
                   world.spender->signed_in_this_run(),
                   {},
-                  [&] { return Result<Spender*>(world.spender.get()); },
+                  [&](const std::string&) { return Result<Spender*>(world.spender.get()); },
                   [](const Offer&, const Payer&) { return Result<>(); },
                   world.folder / "state",
                   ears == nullptr ? own : *ears,
@@ -267,7 +269,7 @@ Outcome resume(World& world) {
                   world.limits,
                   world.spender->signed_in_this_run(),
                   {},
-                  [&] { return Result<Spender*>(world.spender.get()); },
+                  [&](const std::string&) { return Result<Spender*>(world.spender.get()); },
                   [](const Offer&, const Payer&) { return Result<>(); },
                   world.folder / "state",
                   ears,
@@ -599,7 +601,7 @@ TEST_CASE("redirects: a credential never leaves the origin that asked for it") {
                     world.limits,
                     world.spender->signed_in_this_run(),
                     {},
-                    [&] { return Result<Spender*>(world.spender.get()); },
+                    [&](const std::string&) { return Result<Spender*>(world.spender.get()); },
                     [](const Offer&, const Payer&) { return Result<>(); },
                     world.folder / "state",
                     ears,

@@ -107,7 +107,7 @@ TEST_CASE("the network fee has its own limit") {
   CHECK(refusal(spend_of(kAlpha, 1, 20'000), {}).empty());
   CHECK(refusal(spend_of(kAlpha, 1, 20'001), {}) == "max_fee");
   Limits more;
-  more.max_fee = *parse_limit("0.05");
+  more.max_fee = {*parse_limit("0.05")};
   CHECK(refusal(spend_of(kAlpha, 1, 20'001), more).empty());
   CHECK(refusal(spend_of(kNamed, 1, 1), limits({"1:" + kNamed.token})) == "max_fee");
 }

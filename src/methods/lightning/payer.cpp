@@ -1,0 +1,102 @@
+#include "src/methods/lightning/payer.h"
+
+namespace paycurl::lightning {
+
+Result<Node*> PayingWallet::node(Spender& spender) {
+  const std::string name = spender.payer().account + " " + spender.payer().address;
+  if (node_ && connection_ == name) return node_.get();
+  if (options_.offline) return Error{Kind::backend, "--offline leaves the wallet unasked"};
+  const auto text = spender.connection();
+  if (!text) return text.error();
+  auto connection = read_connection((*text)->text());
+  if (!connection) return connection.error();
+  if (connection->name() != spender.payer().address) {
+    return Error{Kind::account,
+                 "the wallet of account \"" + spender.payer().account + "\" is not " +
+                     spender.payer().address,
+                 "pay with the account that began this payment (-a)", "ambiguous"};
+  }
+  network_ = connection->network;
+  auto made = make_node(std::move(*connection), options_.wallet_client, options_.clock);
+  if (!made) return made.error();
+  node_ = std::move(*made);
+  connection_ = name;
+  info_.reset();
+  return node_.get();
+}
+
+Result<const NodeInfo*> PayingWallet::info(Spender& spender) {
+  const auto asked = node(spender);
+  if (!asked) return asked.error();
+  if (!info_) {
+    auto told = (*asked)->info();
+    if (!told) return told.error();
+    info_ = std::move(*told);
+  }
+  return &*info_;
+}
+
+Result<> PayingWallet::check_network(Spender& spender, const std::string& network) {
+  if (const auto there = node(spender); !there) return there.error();
+  std::string own = network_;
+  if (own.empty()) {
+    const auto told = info(spender);
+    if (!told) return told.error();
+    own = (*told)->network;
+  }
+  if (own.empty() || own == network) return {};
+  return Error{Kind::declined,
+               "the invoice is for " + network + ", and the wallet is on " + own,
+               "pay with a wallet on " + network + " (-a)", "wrong_network"};
+}
+
+Result<Amount> PayingWallet::fee_of(Spender& spender, const Invoice& invoice) {
+  const auto asked = node(spender);
+  if (!asked) return asked.error();
+  const auto fixed = (*asked)->fixed_fee(invoice);
+  if (!fixed) return fixed.error();
+  if (*fixed) return **fixed;
+  return spender.fee_limit({invoice.amount.value_or(Amount()), satoshi(invoice.network)});
+}
+
+Result<std::string> PayingWallet::pay(Spender& spender, const Invoice& invoice, Amount most_fee) {
+  const auto asked = node(spender);
+  if (!asked) return asked.error();
+  return proof_of((*asked)->pay(invoice, most_fee, kPatience), invoice.payment_hash, spender);
+}
+
+Result<std::string> PayingWallet::find(Spender& spender, const Digest& payment_hash,
+                                       http::Duration patience) {
+  const auto asked = node(spender);
+  if (!asked) {
+    Error away = asked.error();
+    away.kind = Kind::outcome_unknown;
+    return away;
+  }
+  return proof_of((*asked)->look_up(payment_hash, patience), payment_hash, spender);
+}
+
+Result<std::string> PayingWallet::proof_of(Payment payment, const Digest& payment_hash,
+                                           Spender& spender) {
+  const std::string why = payment.why ? ": " + payment.why->message : "";
+  switch (payment.state) {
+    case Payment::State::settled:
+      if (payment.fee) spender.took_fee(*payment.fee);
+      paid_.insert(to_hex(payment_hash));
+      return to_hex(payment.preimage.bytes());
+    case Payment::State::in_flight:
+      return Error{Kind::outcome_unknown, "the payment is still on its way", "", "in_flight"};
+    case Payment::State::unknown:
+      return Error{Kind::outcome_unknown, "the wallet does not say how the payment ended" + why, "",
+                   "backend"};
+    case Payment::State::never:
+      return Error{Kind::rejected, "the wallet has not paid it", "", "not_paid"};
+    case Payment::State::failed:
+      break;
+  }
+  Error failed = payment.why.value_or(Error{Kind::backend, "the wallet could not pay it"});
+  if (failed.kind == Kind::outcome_unknown) failed.kind = Kind::backend;
+  return failed;
+}
+
+}  // namespace paycurl::lightning
