@@ -4,7 +4,10 @@
 #include <cstring>
 
 #include <secp256k1.h>
+#include <secp256k1_ecdh.h>
+#include <secp256k1_extrakeys.h>
 #include <secp256k1_recovery.h>
+#include <secp256k1_schnorrsig.h>
 
 #include "src/base/text.h"
 #include "src/crypto/random.h"
@@ -137,6 +140,76 @@ Signature PrivateKey::sign(const Digest& digest) const {
   std::memcpy(signature.s.data(), compact.data() + 32, 32);
   signature.parity = static_cast<std::uint8_t>(parity);
   return signature;
+}
+
+XOnlyKey PrivateKey::x_only_key() const {
+  const ByteArray<64> point = public_key();
+  XOnlyKey x{};
+  std::memcpy(x.data(), point.data(), x.size());
+  return x;
+}
+
+SchnorrSignature PrivateKey::sign_schnorr(const Digest& digest) const {
+  secp256k1_keypair pair;
+  SchnorrSignature signature{};
+  const auto extra = random_array<32>();
+  if (secp256k1_keypair_create(curve(), &pair, secret_.bytes().data()) != 1 ||
+      secp256k1_schnorrsig_sign32(curve(), signature.data(), digest.data(), &pair, extra.data()) !=
+          1) {
+    std::abort();
+  }
+  wipe(&pair, sizeof pair);
+  return signature;
+}
+
+Result<Secret> PrivateKey::shared_x(const XOnlyKey& peer) const {
+  CompressedKey compressed{2};  // BIP 340's point: of the two with this x the one whose y is even
+  std::memcpy(compressed.data() + 1, peer.data(), peer.size());
+  const auto copy_x = [](unsigned char* out, const unsigned char* x, const unsigned char*, void*) {
+    std::memcpy(out, x, 32);
+    return 1;
+  };
+  secp256k1_pubkey point;
+  Secret shared;
+  if (secp256k1_ec_pubkey_parse(curve(), &point, compressed.data(), compressed.size()) != 1 ||
+      secp256k1_ecdh(curve(), shared.buffer().data(), &point, secret_.bytes().data(), copy_x,
+                     nullptr) != 1) {
+    return Error{Kind::protocol, "this is no public key"};
+  }
+  shared.resize(32);
+  return shared;
+}
+
+Result<CompressedKey> recover_key(const Digest& digest, const CompactSignature& signature,
+                                  std::uint8_t recovery_id) {
+  secp256k1_ecdsa_recoverable_signature parsed;
+  secp256k1_pubkey key;
+  if (recovery_id > 3 ||
+      secp256k1_ecdsa_recoverable_signature_parse_compact(curve(), &parsed, signature.data(),
+                                                          recovery_id) != 1 ||
+      secp256k1_ecdsa_recover(curve(), &key, &parsed, digest.data()) != 1) {
+    return Error{Kind::protocol, "not a signature"};
+  }
+  CompressedKey compressed{};
+  std::size_t size = compressed.size();
+  secp256k1_ec_pubkey_serialize(curve(), compressed.data(), &size, &key, SECP256K1_EC_COMPRESSED);
+  return compressed;
+}
+
+bool verify_ecdsa(const Digest& digest, const CompactSignature& signature,
+                  const CompressedKey& key) {
+  secp256k1_ecdsa_signature parsed;
+  secp256k1_pubkey point;
+  return secp256k1_ec_pubkey_parse(curve(), &point, key.data(), key.size()) == 1 &&
+         secp256k1_ecdsa_signature_parse_compact(curve(), &parsed, signature.data()) == 1 &&
+         secp256k1_ecdsa_verify(curve(), &parsed, digest.data(), &point) == 1;
+}
+
+bool verify_schnorr(const Digest& digest, const SchnorrSignature& signature, const XOnlyKey& key) {
+  secp256k1_xonly_pubkey point;
+  return secp256k1_xonly_pubkey_parse(curve(), &point, key.data()) == 1 &&
+         secp256k1_schnorrsig_verify(curve(), signature.data(), digest.data(), digest.size(),
+                                     &point) == 1;
 }
 
 Result<Address> recover(const Digest& digest, const Signature& signature) {

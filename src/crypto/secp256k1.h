@@ -41,6 +41,10 @@ struct Signature {
   ByteArray<65> bytes() const;
 };
 
+/// A public key without the sign of its y (BIP 340).
+using XOnlyKey = ByteArray<32>;
+using SchnorrSignature = ByteArray<64>;
+
 /// A private key: 32 bytes between 1 and the order of the curve.
 class PrivateKey {
  public:
@@ -57,12 +61,36 @@ class PrivateKey {
   Address address() const;
   /// Deterministic (RFC 6979 with SHA-256): the same digest gives the same bytes again.
   Signature sign(const Digest& digest) const;
+  /// The public key of BIP 340: its x alone.
+  XOnlyKey x_only_key() const;
+  /// BIP 340, with fresh random bytes each time.
+  SchnorrSignature sign_schnorr(const Digest& digest) const;
+  /// The x of the point that both keys' owners know (Diffie-Hellman), not hashed. Kind::protocol
+  /// when `peer` is no key.
+  Result<Secret> shared_x(const XOnlyKey& peer) const;
 
  private:
   explicit PrivateKey(Secret secret) : secret_(std::move(secret)) {}
   Secret secret_;
   mutable std::optional<Address> address_;  // once it was asked for
 };
+
+/// r and s, 32 bytes each.
+using CompactSignature = ByteArray<64>;
+/// A public key as 02 or 03 and its x.
+using CompressedKey = ByteArray<33>;
+
+/// The key that made `signature`; s may be in either half. `recovery_id` is 0 to 3. An impossible
+/// signature is an error.
+Result<CompressedKey> recover_key(const Digest& digest, const CompactSignature& signature,
+                                  std::uint8_t recovery_id);
+
+/// Whether `key` made `signature`. One with s in the upper half is refused.
+bool verify_ecdsa(const Digest& digest, const CompactSignature& signature,
+                  const CompressedKey& key);
+
+/// Whether `key` made `signature`, BIP 340.
+bool verify_schnorr(const Digest& digest, const SchnorrSignature& signature, const XOnlyKey& key);
 
 /// The address whose key made `signature`. An impossible signature is an error.
 Result<Address> recover(const Digest& digest, const Signature& signature);

@@ -1,6 +1,7 @@
 // Test vectors: files of tests/vectors as JSON, and short ways into them.
 #pragma once
 
+#include <cstdio>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -23,6 +24,15 @@ inline const Json& load(const std::string& name) {
   auto json = Json::parse(text.str(), 8 << 20);
   REQUIRE_MESSAGE(json.has_value(), name);
   return loaded[name] = *json;
+}
+
+/// Vectors that others publish and that are not copied here: ../shared/vectors beside the
+/// repository. nullptr where they are not, which the output then says.
+inline const Json* published(const std::string& name) {
+  const std::string path = "../../../shared/vectors/" + name;
+  if (std::ifstream(std::string(PAYCURL_VECTORS) + "/" + path + ".json").good()) return &load(path);
+  std::printf("%s: published vectors skipped, no ../shared/vectors\n", name.c_str());
+  return nullptr;
 }
 
 inline const Json& at(const Json& json, std::string_view key) {
