@@ -1,13 +1,14 @@
-"""What the end-to-end tests share: a sandboxed home, the paycurl under test, the devnet.
+"""What the end-to-end tests share: a sandboxed home, the paycurl under test, the devnet, the Lightning lab.
 
-PAYCURL names the binary (default: build/dev/paycurl). DEVNET_URL and DEVNET_RPC name a running devnet;
-without them one is started on free ports and stopped at the end.
+PAYCURL names the binary (default: build/dev/paycurl). DEVNET_URL and DEVNET_RPC name a running devnet,
+LIGHTNING_CONTROL a running Lightning lab; without them one is started on free ports and stopped at the end.
 """
 
 import atexit
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -24,6 +25,7 @@ import schemas  # noqa: E402
 
 PAYCURL = os.environ.get("PAYCURL", str(ROOT / "build/dev/paycurl"))
 DEVNET = HERE / "devnet"
+LIGHTNING = HERE / "lightning"
 
 # The well-known development accounts of anvil ("test test ... junk").
 PAYER_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
@@ -169,6 +171,69 @@ class Devnet:
         before = [self.balance(a, token) for a in addresses]
         result = action()
         return result, [self.balance(a, token) - b for a, b in zip(addresses, before)]
+
+
+class Lightning:
+    """Three Lightning nodes, the wallets of one of them, and a shop that another is paid by: tests/e2e/lightning."""
+
+    PORTS = 9
+
+    def __init__(self):
+        self.process = None
+        self.control = os.environ.get("LIGHTNING_CONTROL")
+        if not self.control:
+            self._start()
+        info = self.get("/info")
+        self.http, self.https, self.wallets = info["http"], info["https"], info["wallets"]
+        self.certificate = info["certificate"]
+
+    def _start(self):
+        base = next(b for b in iter(lambda: random.randrange(20000, 32000), None) if self._free(b))
+        self.control = f"http://127.0.0.1:{base + 2}"
+        self.process = subprocess.Popen([str(LIGHTNING / "run.sh"), str(base)], stdout=subprocess.PIPE, text=True)
+        atexit.register(self.stop)
+        for line in self.process.stdout:
+            if line.startswith("READY"):
+                return
+        raise RuntimeError("the Lightning lab did not start")
+
+    def _free(self, base):
+        try:
+            for port in range(base, base + self.PORTS):
+                socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            return False
+        return True
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(10)
+            self.process.stdout.close()
+
+    def get(self, path, method="GET"):
+        request = urllib.request.Request(self.control + path, method=method)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def post(self, path):
+        return self.get(path, "POST")
+
+    def moved(self, action):
+        """The result of `action`, and by how many millisatoshi the payer's and the merchant's balance changed."""
+        before = self.get("/balances")
+        result = action()
+        after = self.get("/balances")
+        return result, after["payer"] - before["payer"], after["merchant"] - before["merchant"]
+
+    def held(self, count=1):
+        """Waits until so many payments are held."""
+        assert wait_for(lambda: self.get("/held")["held"] == count), "nothing arrived at the merchant"
+
+
+def routed(sats):
+    """What it costs to be paid so many sat over the router, in millisatoshi."""
+    return sats * 1000 + 4000 + sats * 4
 
 
 def check_canary(*secrets):

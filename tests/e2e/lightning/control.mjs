@@ -12,6 +12,7 @@ export function control({ net, wallet, relay, shop, info }) {
     }),
     'GET /wallet': () => ({ ...wallet.count, relayed: relay.events }),
     'GET /payments': payments,
+    'GET /preimages': () => [...payer.payments.values()].map(({ preimage }) => preimage).filter(Boolean),
     'GET /log': () => shop.log,
     'GET /stats': () => shop.stats(),
     'GET /sessions': () => [...shop.sessions.sessions.values()].map(({ watchers, ...session }) => session),
