@@ -77,8 +77,10 @@ class Client {
 struct Settings {
   std::string user_agent;
   std::string ca_file, ca_path;  ///< empty: the library's
+  std::string ca_pem;            ///< not empty: these certificates (PEM) are trusted, no others
   bool insecure = false;         ///< -k
   std::string proxy;             ///< empty: the environment's; "-" is not special
+  bool direct = false;           ///< no proxy, whatever the environment says
   std::string http_version;      ///< "", "1.0", "1.1", "2"
   bool compressed = false;
   bool verbose = false;  ///< feeds `trace`

@@ -166,6 +166,20 @@ void configure_fields(Exchange& exchange) {
   set(exchange, CURLOPT_HTTPHEADER, exchange.fields.get());
 }
 
+void configure_trust(const Exchange& exchange) {
+  const Settings& settings = *exchange.settings;
+  if (settings.insecure) {
+    set(exchange, CURLOPT_SSL_VERIFYPEER, 0L);
+    set(exchange, CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+  if (!settings.ca_file.empty()) set(exchange, CURLOPT_CAINFO, settings.ca_file.c_str());
+  if (!settings.ca_path.empty()) set(exchange, CURLOPT_CAPATH, settings.ca_path.c_str());
+  if (settings.ca_pem.empty()) return;
+  curl_blob pem{const_cast<char*>(settings.ca_pem.data()), settings.ca_pem.size(), CURL_BLOB_COPY};
+  set(exchange, CURLOPT_CAINFO_BLOB, &pem);  // replaces the file, but not the folder
+  set(exchange, CURLOPT_CAPATH, nullptr);
+}
+
 double millis(CURL* easy, CURLINFO what) {
   curl_off_t micros = 0;
   curl_easy_getinfo(easy, what, &micros);
@@ -259,13 +273,10 @@ void configure(Exchange& exchange) {
   if (request.max_file_size != 0) {
     set(exchange, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(request.max_file_size));
   }
-  if (settings.insecure) {
-    set(exchange, CURLOPT_SSL_VERIFYPEER, 0L);
-    set(exchange, CURLOPT_SSL_VERIFYHOST, 0L);
+  configure_trust(exchange);
+  if (!settings.proxy.empty() || settings.direct) {
+    set(exchange, CURLOPT_PROXY, settings.direct ? "" : settings.proxy.c_str());
   }
-  if (!settings.ca_file.empty()) set(exchange, CURLOPT_CAINFO, settings.ca_file.c_str());
-  if (!settings.ca_path.empty()) set(exchange, CURLOPT_CAPATH, settings.ca_path.c_str());
-  if (!settings.proxy.empty()) set(exchange, CURLOPT_PROXY, settings.proxy.c_str());
   if (settings.compressed) set(exchange, CURLOPT_ACCEPT_ENCODING, "");
   if (settings.verbose) {
     set(exchange, CURLOPT_VERBOSE, 1L);
