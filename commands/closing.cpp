@@ -127,8 +127,8 @@ Result<Credential> Closing::ask_numbers(const Challenge& challenge) {
   return method_->escrow()->close(channel(), challenge, spender_);
 }
 
-/// A payee that says it is done. What proves it is the method's to know; without a proof the rail is
-/// asked, as what is booked as closed is not looked for any more.
+/// A payee that says it is done. What proves it is the method's to know; without a proof the rail
+/// is asked, as what is booked as closed is not looked for any more.
 Result<> Closing::take_word_of(const http::Answer& answer) {
   const auto receipt = protocol_->receipt(answer.head);
   const auto ending = method_->escrow()->ended(

@@ -52,8 +52,7 @@ class Escrow {
   /// that has to be asked where there is no chain.
   using SpenderOf = std::function<Result<Spender*>(const Channel&)>;
   virtual Result<std::vector<Facts>> look_at(const std::vector<Channel>& channels,
-                                             const SpenderOf& spender_of,
-                                             http::Client& client) = 0;
+                                             const SpenderOf& spender_of, http::Client& client) = 0;
 
   /// Leaves `channel` without its payee: requests the close or, with `withdraw`, takes the money
   /// back when its time has come. The rail's reference. Kind::rejected when the rail refused.

@@ -167,7 +167,8 @@ class Lightning : public Method {
     return {why.reason.empty() ? "malformed" : why.reason, why.message};
   }
 
-  /// --network: a name of Lightning's, or "testnet" for every network whose coins are worth nothing.
+  /// --network: a name of Lightning's, or "testnet" for every network whose coins are worth
+  /// nothing.
   bool is_wanted(const std::string& network) const {
     const auto& wanted = wallet_.options().network;
     if (!wanted || *wanted == network) return true;
@@ -201,7 +202,8 @@ class Lightning : public Method {
 
 }  // namespace
 
-Result<std::unique_ptr<Method>> make_method(const MethodOptions& options, http::Client& /*client*/) {
+Result<std::unique_ptr<Method>> make_method(const MethodOptions& options,
+                                            http::Client& /*client*/) {
   return std::unique_ptr<Method>(std::make_unique<Lightning>(options));
 }
 

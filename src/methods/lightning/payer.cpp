@@ -45,8 +45,7 @@ Result<> PayingWallet::check_network(Spender& spender, const std::string& networ
     own = (*told)->network;
   }
   if (own.empty() || own == network) return {};
-  return Error{Kind::declined,
-               "the invoice is for " + network + ", and the wallet is on " + own,
+  return Error{Kind::declined, "the invoice is for " + network + ", and the wallet is on " + own,
                "pay with a wallet on " + network + " (-a)", "wrong_network"};
 }
 

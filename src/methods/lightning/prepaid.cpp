@@ -51,11 +51,10 @@ Result<Credential> PrepaidBalance::close(const Channel& channel, const Challenge
   if (auto read = from_hex(channel.id, hash); !read) return read.error();
   auto preimage = wallet_.find(spender, hash, kPatience);
   if (!preimage) return preimage.error();
-  return Credential{challenge,
-                    Json::object({{"action", "close"},
-                                  {"sessionId", channel.id},
-                                  {"preimage", *preimage}}),
-                    "", true, *preimage};
+  return Credential{
+      challenge,
+      Json::object({{"action", "close"}, {"sessionId", channel.id}, {"preimage", *preimage}}), "",
+      true, *preimage};
 }
 
 Result<Credential> PrepaidBalance::ask(const Channel& /*channel*/, const Challenge& /*challenge*/,
@@ -97,14 +96,14 @@ Result<Escrow::Ending> PrepaidBalance::ended(Channel& channel, const http::Answe
     channel.spent = channel.deposit.minus(got->amount).value_or(Amount());
   }
   if (!got || (told && got->amount < *told)) {
-    ending.missing = Error{Kind::session,
-                           "the session is closed, and " + describe(claimed) +
-                               " should have come back; the wallet has " +
-                               (got ? describe({got->amount, channel.asset}) : "nothing of it") +
-                               (away ? " (" + away->message + ")" : ""),
-                           "look for the invoice " + to_hex(agreement->return_hash) +
-                               " in the wallet",
-                           "refund_missing"};
+    ending.missing =
+        Error{Kind::session,
+              "the session is closed, and " + describe(claimed) +
+                  " should have come back; the wallet has " +
+                  (got ? describe({got->amount, channel.asset}) : "nothing of it") +
+                  (away ? " (" + away->message + ")" : ""),
+              "look for the invoice " + to_hex(agreement->return_hash) + " in the wallet",
+              "refund_missing"};
   }
   return ending;
 }

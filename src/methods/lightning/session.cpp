@@ -48,7 +48,7 @@ std::optional<Amount> sats_of(const Json* value) {
   if (value == nullptr) return std::nullopt;
   const auto number = value->integer();
   const std::optional<Amount> sats =
-      number && *number >= 0   ? std::optional(Amount(static_cast<std::uint64_t>(*number)))
+      number && *number >= 0       ? std::optional(Amount(static_cast<std::uint64_t>(*number)))
       : value->string() != nullptr ? Amount::parse(*value->string())
                                    : std::nullopt;
   return sats ? sats->times(1000) : std::nullopt;
@@ -243,10 +243,10 @@ Result<Spend> LightningSession::spend_of(const Invoice& deposit) {
   if (!choice_.deposit.empty()) {
     const auto most = parse_units(choice_.deposit, spend.total.asset.decimals);
     if (!most || spend.total.amount > *most) {
-      return Error{Kind::declined,
-                   "the server wants a deposit of " + describe(spend.total) +
-                       ", more than --deposit says",
-                   "of Lightning the server names the deposit", "max_deposit"};
+      return Error{
+          Kind::declined,
+          "the server wants a deposit of " + describe(spend.total) + ", more than --deposit says",
+          "of Lightning the server names the deposit", "max_deposit"};
     }
   }
   return spend;
@@ -358,8 +358,8 @@ Result<std::string> LightningSession::proof_of_channel() {
   if (auto read = from_hex(channel_->id, hash); !read) return read.error();
   auto found = wallet_.find(spender_, hash, kPatience);
   if (!found) {
-    return Error{Kind::session, "the wallet does not find the deposit of this session: " +
-                                    found.error().message,
+    return Error{Kind::session,
+                 "the wallet does not find the deposit of this session: " + found.error().message,
                  "open another with --session new", "stale"};
   }
   preimage_ = *found;
@@ -387,10 +387,9 @@ Result<Session::Step> LightningSession::use() {
     if (!committed) return committed.error();
   }
   action_ = Action::bearer;
-  return Step{credential(Json::object({{"action", "bearer"},
-                                       {"sessionId", channel_->id},
-                                       {"preimage", *proof}}),
-                         *proof)};
+  return Step{credential(
+      Json::object({{"action", "bearer"}, {"sessionId", channel_->id}, {"preimage", *proof}}),
+      *proof)};
 }
 
 /// The same request without a credential: what comes back is a challenge that nobody has used.
@@ -484,13 +483,13 @@ Result<std::optional<Session::Step>> LightningSession::take_challenge(const Repl
     if (!next) return let_go(next.error());
     return std::optional(std::move(*next));
   }
-  return let_go({Kind::protocol, "the server makes no offer for this session any more", "",
-                 "no_offer"});
+  return let_go(
+      {Kind::protocol, "the server makes no offer for this session any more", "", "no_offer"});
 }
 
 Result<std::optional<Session::Step>> LightningSession::refused(const Reply& reply) {
-  const std::string said = reply.problem ? ": " + reply.problem->text()
-                                         : " with status " + std::to_string(reply.status);
+  const std::string said =
+      reply.problem ? ": " + reply.problem->text() : " with status " + std::to_string(reply.status);
   const std::string word = word_of(reply.problem);
   const Error why{Kind::rejected, "the server refused the payment" + said, "", "rejected"};
   if (reply.status >= 500) {
@@ -514,9 +513,9 @@ Result<std::optional<Session::Step>> LightningSession::refused(const Reply& repl
     return std::optional(ask());
   }
   const Amount left = channel_->remaining();
-  const bool empty = word == "insufficient-balance" ||
-                     (word != "session-closed" && word != "session-not-found" &&
-                      !reply.repeated && left < terms_.price);
+  const bool empty =
+      word == "insufficient-balance" || (word != "session-closed" && word != "session-not-found" &&
+                                         !reply.repeated && left < terms_.price);
   if (empty && !topped_up_ && !again_) {
     topped_up_ = wants_more_ = true;
     action_ = Action::ask;
@@ -583,9 +582,9 @@ Result<std::optional<Session::Step>> LightningSession::event(std::string_view na
   }
   // Where everything was spent, nothing is left to deposit on top of.
   if (auto held = hold(); !held) return held.error();
-  channel_->spent = std::max(channel_->spent, std::min(sats_of(data.find("balanceSpent"))
-                                                           .value_or(channel_->spent),
-                                                       channel_->deposit));
+  channel_->spent = std::max(
+      channel_->spent,
+      std::min(sats_of(data.find("balanceSpent")).value_or(channel_->spent), channel_->deposit));
   if (!fresh_data_) {
     return let_go({Kind::protocol,
                    "the server asks for another deposit before it has sent anything for the last",
@@ -634,8 +633,8 @@ Result<std::unique_ptr<Session>> make_session(const Challenge& challenge,
     return Error{Kind::unsupported, "a Lightning session does not pay for a WebSocket", "",
                  "unknown_intent"};
   }
-  return std::unique_ptr<Session>(std::make_unique<LightningSession>(std::move(*terms), challenge,
-                                                                     choice, wallet, spender));
+  return std::unique_ptr<Session>(
+      std::make_unique<LightningSession>(std::move(*terms), challenge, choice, wallet, spender));
 }
 
 }  // namespace paycurl::lightning

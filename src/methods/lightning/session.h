@@ -1,8 +1,8 @@
 // Prepaid sessions over Lightning: a deposit is paid, requests show that it was, and what is left
 // comes back by an invoice of ours (draft-lightning-session-00).
 //
-// The secret that a session is used with is the preimage of its first deposit. It is in no file: the
-// wallet finds it again by the payment hash, which is the session's id.
+// The secret that a session is used with is the preimage of its first deposit. It is in no file:
+// the wallet finds it again by the payment hash, which is the session's id.
 #pragma once
 
 #include <memory>

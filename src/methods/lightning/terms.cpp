@@ -1,6 +1,7 @@
 #include "src/methods/lightning/terms.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "src/base/text.h"
 

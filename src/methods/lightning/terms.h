@@ -3,6 +3,7 @@
 // they differ).
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
