@@ -174,7 +174,7 @@ Json payment_json(const Row& row, Millis now) {
 Json offer_json(const Offer& offer) {
   Json json = Json::object({{"n", static_cast<std::int64_t>(offer.number)},
                             {"id", Json()},
-                            {"protocol", "mpp"},
+                            {"protocol", offer.protocol},
                             {"method", ""},
                             {"intent", ""},
                             {"price", Json()},

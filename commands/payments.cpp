@@ -340,6 +340,7 @@ Outcome PaymentsCommand::resume_one(const Globals& globals, const Row& row) {
                   limits_,
                   {},
                   {},
+                  nullptr,
                   [this, &row](const std::string&) {
                     return wallet_->spender_of({row.account, row.payer}, limits_);
                   },

@@ -241,6 +241,7 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
       limits_,
       wallet_->signed_so_far(),
       [this] { return wallet_->known_channels(); },
+      nullptr,
       [this](const std::string&) { return wallet_->spender(payer_of(options_), limits_); },
       [this, &globals](const Offer& offer, const Payer& payer) {
         return confirm(globals, offer, payer);

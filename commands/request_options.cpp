@@ -134,7 +134,7 @@ void declare_offer(OptionSet& set, RequestOptions& o) {
       .value("--currency", o.currency, "TOKEN", "take only offers in this token")
       .value("--network", o.network, "NAME", "mainnet, testnet or a chain id")
       .value("--challenge", o.challenge, "N", "take the Nth offer of the answer")
-      .value("--protocol", o.protocol, "NAME", "the wire protocol: auto or mpp")
+      .value("--protocol", o.protocol, "NAME", "the wire protocol: auto, mpp or l402")
       .flag("--push", o.push, "broadcast the payment ourselves")
       .flag("--pull", o.pull, "let the server broadcast it")
       .list("-M,--method-option", o.method_options, "KEY=VALUE", "for the method: fee-token=0x...")
@@ -211,7 +211,7 @@ void collect_body_parts(OptionSet& set, RequestOptions& options) {
 
 Result<> check_request_options(const RequestOptions& o, const Globals& globals) {
   if (o.urls.empty()) return Error{Kind::usage, "no URL", "try paycurl --help"};
-  if (o.protocol != "auto" && o.protocol != "mpp") {
+  if (o.protocol != "auto" && o.protocol != "mpp" && o.protocol != "l402") {
     return Error{Kind::usage, "not a protocol: " + printable(o.protocol, 40),
                  "this paycurl speaks mpp"};
   }
@@ -312,6 +312,7 @@ Preference preference_of(const RequestOptions& options, const Settings& settings
   preference.methods =
       split(options.methods.empty() ? settings.method.value_or("") : options.methods, ',');
   preference.intent = options.intent;
+  if (options.protocol != "auto") preference.protocol = options.protocol;
   preference.sessions = options.use_sessions;
   preference.currency = options.currency;
   preference.number = options.challenge;

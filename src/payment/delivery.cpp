@@ -156,6 +156,7 @@ void Flow::Run::deliver(const Protocol& protocol, const Credential& credential, 
     return save(PaymentStatus::not_sent, outcome_.error);
   }
   http::Request paid = std::move(*request);
+  if (protocol.is_reusable()) token_ = *paid.headers.find(credential.challenge.field);
   hide(credential);
   parts_.audience.paying(row_);
   for (int hops = 0;; ++hops) {
@@ -198,9 +199,19 @@ void Flow::Run::after_answer(Leg& leg, Method& method) {
   }
 }
 
+/// The credential pays for other requests too.
+void Flow::Run::keep_token() {
+  if (token_.empty() || parts_.tokens == nullptr) return;
+  auto kept = parts_.tokens->keep(request_.url.origin(), std::exchange(token_, {}));
+  if (!kept) {
+    parts_.audience.note("the token cannot be kept for later requests: " + kept.error().message);
+  }
+}
+
 void Flow::Run::after_delivery(Leg& leg, Method& method) {
   const int status = leg.head()->status;
   const Result<>& result = leg.result();
+  if (status < 400) keep_token();
   if (spool_ && result) {
     if (const auto size = spool_->keep(parts_.clock())) {
       row_.body_size = size;

@@ -44,10 +44,40 @@ Outcome Flow::resume(Row row) {
 Outcome Flow::Run::run(http::Request request) {
   request_ = std::move(request);
   if (take_known_offer()) return purchase(&outcome_.offers.front());
+  const bool has_token = take_token();
   const auto answer = ask();
   if (!answer) return std::move(outcome_);
+  if (has_token) return token_refused(*answer);
   if (protocol_for(answer->head) == nullptr || !options_.pay) return free_socket(*answer);
   return pay(*answer);
+}
+
+/// What was paid for before may be good for this request as well.
+bool Flow::Run::take_token() {
+  const std::string& protocol = options_.preference.protocol;
+  const bool wanted = options_.pay && !options_.stop_at_offers && parts_.tokens != nullptr &&
+                      (protocol.empty() || protocol == "l402") && !request_.url.websocket;
+  if (!wanted || request_.headers.find("authorization") != nullptr) return false;
+  const bool safe =
+      request_.url.scheme == "https" ? !options_.unverified_tls : request_.url.is_loopback();
+  if (!safe && !options_.preference.allow_http) return false;
+  const auto token = parts_.tokens->find(request_.url.origin());
+  if (!token) return false;
+  parts_.audience.hide(token->substr(token->rfind(':') + 1));
+  request_.headers.replace("Authorization", *token);
+  if (request_.url.scheme == "http" && !options_.preference.allow_http) {
+    request_.peers = http::PeerRule::direct_loopback;
+  }
+  return true;
+}
+
+/// A second payment is for the user to decide: they have paid for this once.
+Outcome Flow::Run::token_refused(const http::Answer& answer) {
+  parts_.tokens->forget(answer.url.origin());
+  outcome_.problem = parse_problem(answer.body);
+  outcome_.refusal_body = answer.body;
+  return fail({Kind::rejected, "the server no longer takes the token that was paid for before",
+               "it is forgotten; run the command again to pay for another", "token_refused"});
 }
 
 /// Sends the request without payment and follows redirects. An answer that asks for payment comes
@@ -159,18 +189,18 @@ Millis Flow::Run::clock_offset(const http::Head& head) {
 }
 
 std::vector<Offer> Flow::Run::read_offers(const http::Answer& answer) {
-  std::vector<Result<Challenge>> challenges;
+  std::vector<ReadChallenge> challenges;
   for (const Protocol* protocol : parts_.protocols) {
     if (!protocol->wants_body(answer.head)) continue;
     for (auto& challenge : protocol->read(answer)) {
-      challenges.push_back(std::move(challenge));
+      challenges.emplace_back(protocol->name(), std::move(challenge));
     }
   }
   const Millis offset = clock_offset(answer.head);
   Terms terms{options_.preference, parts_.limits, {parts_.signed_before, {}}, {}, {},
               parts_.clock()};
   bool bound = false;
-  for (auto& challenge : challenges) {
+  for (auto& [protocol, challenge] : challenges) {
     if (!challenge) continue;
     challenge->clock_offset = offset;
     bound = bound || challenge->digest.has_value();
@@ -265,6 +295,8 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
   const bool by_session = chosen->challenge->intent == "session";
   std::optional<Row> earlier;  // that a session can go on with
   for (const Row& row : *doubts) {
+    protocol_ = protocol_named(row.protocol);
+    if (protocol_ == nullptr) continue;
     auto mine = take_up(row);
     if (mine && by_session && mine->intent == "session") {
       earlier = std::move(mine);
@@ -279,6 +311,7 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
     outcome_.receipt.reset();
     outcome_.payment = PaymentStatus::none;
   }
+  protocol_ = protocol_named(chosen->challenge->protocol);
   if (auto unlocked = spender_->unlock(); !unlocked) return fail(unlocked.error());
   auto approved = parts_.approve(*chosen, spender_->payer());
   if (!approved) return fail(approved.error());

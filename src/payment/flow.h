@@ -54,6 +54,16 @@ class Audience {
   virtual void note(const std::string& sentence) = 0;
 };
 
+/// Credentials that are good for more than one request, by origin.
+class Tokens {
+ public:
+  virtual ~Tokens() = default;
+  /// The value of the Authorization field; nothing when there is none or it cannot be had.
+  virtual std::optional<std::string> find(const std::string& origin) = 0;
+  virtual Result<> keep(const std::string& origin, const std::string& field) = 0;
+  virtual void forget(const std::string& origin) = 0;
+};
+
 struct FlowOptions {
   Preference preference;
   bool follow = false;     ///< -L
@@ -102,6 +112,7 @@ struct FlowParts {
   std::vector<Money> signed_before;  ///< what earlier requests of this invocation signed away
   /// The channels and offers of earlier runs; nullptr when there are none. Cheap.
   std::function<Channels*()> known;
+  Tokens* tokens = nullptr;
   /// Opens journal, account and key for a payment method; called when something is about to be
   /// paid.
   std::function<Result<Spender*>(const std::string& method)> spender;

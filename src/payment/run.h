@@ -109,6 +109,9 @@ class Flow::Run {
     return std::move(outcome_);
   }
 
+  bool take_token();
+  Outcome token_refused(const http::Answer& answer);
+  void keep_token();
   std::optional<http::Answer> ask();
   const Protocol* protocol_for(const http::Head& head) const;
   const Protocol* protocol_named(std::string_view name) const;
@@ -199,6 +202,7 @@ class Flow::Run {
   std::optional<Session::Step> aside_step_;  // what it carries
   bool aside_repeated_ = false;
   std::optional<std::pair<std::string, Json>> waiting_event_;  // came while a step was on its way
+  std::string token_;                // the credential that left, when it is good for more
   std::vector<std::string> proofs_;  // that are not to be seen in what the server says
 };
 

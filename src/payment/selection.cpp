@@ -15,6 +15,9 @@ std::string quoted(std::string_view text) {
 std::optional<Refusal> excluded(const Offer& offer, const Preference& preference) {
   const Challenge& challenge = *offer.challenge;
   const auto& methods = preference.methods;
+  if (!preference.protocol.empty() && preference.protocol != offer.protocol) {
+    return Refusal{"excluded", "--protocol leaves out " + quoted(offer.protocol)};
+  }
   if (!methods.empty() &&
       std::find(methods.begin(), methods.end(), challenge.method) == methods.end()) {
     return Refusal{"excluded", "--method leaves out " + quoted(challenge.method)};
@@ -84,10 +87,12 @@ bool is_currency(const Asset& asset, const std::string& wanted) {
          equals_ignoring_case(wanted, asset.symbol);
 }
 
-Offer examine_one(std::size_t number, Result<Challenge> read, const std::vector<Method*>& methods,
+Offer examine_one(std::size_t number, ReadChallenge challenge, const std::vector<Method*>& methods,
                   const Preference& preference) {
   Offer offer;
   offer.number = number;
+  offer.protocol = std::move(challenge.first);
+  Result<Challenge>& read = challenge.second;
   if (!read) {
     offer.refusal = Refusal{"malformed", read.error().message};
     return offer;
@@ -152,7 +157,7 @@ Error refused(const std::vector<Offer>& offers) {
 
 }  // namespace
 
-std::vector<Offer> examine(std::vector<Result<Challenge>> challenges,
+std::vector<Offer> examine(std::vector<ReadChallenge> challenges,
                            const std::vector<Method*>& methods, const Terms& terms) {
   std::vector<Offer> offers;
   for (auto& read : challenges) {

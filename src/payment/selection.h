@@ -14,6 +14,7 @@ namespace paycurl {
 struct Preference {
   std::vector<std::string> methods;
   std::string intent;
+  std::string protocol;               ///< a wire protocol's name
   std::string currency;               ///< a token's address or symbol
   std::optional<std::size_t> number;  ///< of this answer's offers, from 1
   bool allow_http = false;
@@ -24,6 +25,7 @@ struct Preference {
 /// One offer of an answer, examined.
 struct Offer {
   std::size_t number = 0;
+  std::string protocol;                ///< whose words it is in
   std::optional<Challenge> challenge;  ///< nullopt when it is malformed
   Method* method = nullptr;            ///< who would pay it
   std::optional<Quote> quote;
@@ -50,8 +52,11 @@ struct Terms {
   Millis now = 0;
 };
 
+/// What a protocol read, and its name.
+using ReadChallenge = std::pair<std::string, Result<Challenge>>;
+
 /// Examines every offer. Never fails: what is wrong is said in its place.
-std::vector<Offer> examine(std::vector<Result<Challenge>> challenges,
+std::vector<Offer> examine(std::vector<ReadChallenge> challenges,
                            const std::vector<Method*>& methods, const Terms& terms);
 
 /// The first offer that is payable and within the limits, in the server's order. Otherwise the

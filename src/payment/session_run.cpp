@@ -94,8 +94,8 @@ bool Flow::Run::take_known_offer() {
   if (!challenge) return false;
   challenge->url = request_.url;
   challenge->clock_offset = (*found)->clock_offset;
-  std::vector<Result<Challenge>> challenges;
-  challenges.push_back(std::move(*challenge));
+  std::vector<ReadChallenge> challenges;
+  challenges.emplace_back(protocol_->name(), std::move(*challenge));
   Terms terms{options_.preference, parts_.limits, {parts_.signed_before, {}}, {}, {},
               parts_.clock()};
   terms.arrival = {request_.url.scheme == "http",
