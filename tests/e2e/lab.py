@@ -226,9 +226,10 @@ class Lightning:
         after = self.get("/balances")
         return result, after["payer"] - before["payer"], after["merchant"] - before["merchant"]
 
-    def held(self, count=1):
-        """Waits until so many payments are held."""
-        assert wait_for(lambda: self.get("/held")["held"] == count), "nothing arrived at the merchant"
+    def await_held(self, process):
+        """Waits until a payment of `process` is held."""
+        assert wait_for(lambda: self.get("/held")["held"] == 1 or process.poll() is not None), "no payment arrived"
+        assert process.poll() is None, "it ended without a payment that is held"
 
 
 def routed(sats):
