@@ -2,7 +2,8 @@
 import { read } from './net.mjs'
 import { body, json, listen } from './web.mjs'
 
-const fail = (code, message, status = 500) => Object.assign(new Error(message), { rpc: { code, message, data: null }, status })
+const fail = (code, message, status = 500) =>
+  Object.assign(new Error(message), { rpc: { code, message, data: null }, status })
 const msat = (value) => BigInt(String(value).replace(/msat$/, ''))
 const words = { SUCCEEDED: 'complete', IN_FLIGHT: 'pending', FAILED: 'failed' }
 const reasons = {
@@ -98,7 +99,9 @@ const methods = {
       invoices: found.map((i) => ({
         label: i.label, payment_hash: i.hash, bolt11: i.text, description: i.description,
         expires_at: i.created + i.expirySecs, status: i.state === 'SETTLED' ? 'paid' : 'unpaid',
-        ...(i.state === 'SETTLED' && { amount_received_msat: Number(i.receivedMsat), paid_at: Math.floor(i.settled / 1000) }),
+        ...(i.state === 'SETTLED' && {
+          amount_received_msat: Number(i.receivedMsat), paid_at: Math.floor(i.settled / 1000),
+        }),
       })),
     }
   },

@@ -4,11 +4,13 @@ import { json } from './web.mjs'
 export function control({ net, wallet, relay, shop, info }) {
   const { payer, router, merchant } = net
   const on = (q, name) => q.get(name) !== '0' && q.get(name) !== 'off'
-  const payments = () => [...payer.payments.values()].map(({ hash, state, amountMsat, feeMsat }) => ({ hash, state, amountMsat, feeMsat }))
+  const payments = () =>
+    [...payer.payments.values()].map(({ hash, state, amountMsat, feeMsat }) => ({ hash, state, amountMsat, feeMsat }))
   const routes = {
     'GET /info': () => info,
     'GET /balances': () => ({
-      payer: payer.balanceMsat(), router: router.balanceMsat(), merchant: merchant.balanceMsat(), spendable: payer.spendableMsat(),
+      payer: payer.balanceMsat(), router: router.balanceMsat(), merchant: merchant.balanceMsat(),
+      spendable: payer.spendableMsat(),
     }),
     'GET /wallet': () => ({ ...wallet.count, relayed: relay.events }),
     'GET /payments': payments,
@@ -66,8 +68,9 @@ export function control({ net, wallet, relay, shop, info }) {
   }
   return async (request, response, url) => {
     const route = routes[`${request.method} ${url.pathname}`]
-    return route ? json(response, 200, JSON.stringify(await route(url.searchParams), number), { 'content-type': 'application/json' })
-      : json(response, 404, { error: 'not found', routes: Object.keys(routes) })
+    if (!route) return json(response, 404, { error: 'not found', routes: Object.keys(routes) })
+    const text = JSON.stringify(await route(url.searchParams), number)
+    return json(response, 200, text, { 'content-type': 'application/json' })
   }
 }
 

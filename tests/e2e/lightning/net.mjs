@@ -10,7 +10,8 @@ export const FEE_BASE_MSAT = 4_000
 export const FEE_PPM = 4_000
 
 const none = { u16: ldk.Option_u16Z, u32: ldk.Option_u32Z, u64: ldk.Option_u64Z, bytes: ldk.Option_ThirtyTwoBytesZ }
-const some = (option, value) => (value === undefined ? none[option].constructor_none() : none[option].constructor_some(value))
+const some = (option, value) =>
+  value === undefined ? none[option].constructor_none() : none[option].constructor_some(value)
 const value = (option) => option?.some
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest()
 export const hex = (bytes) => Buffer.from(bytes).toString('hex')
@@ -81,8 +82,9 @@ class Node {
 
   /** What is ours in the channels: spendable, and the reserve that is not. HTLCs under way are nobody's. */
   balanceMsat() {
-    return this.manager.list_channels().reduce(
-      (sum, c) => sum + c.get_outbound_capacity_msat() + (value(c.get_unspendable_punishment_reserve()) ?? 0n) * 1000n, 0n)
+    const reserved = this.manager.list_channels()
+      .reduce((sum, channel) => sum + (value(channel.get_unspendable_punishment_reserve()) ?? 0n) * 1000n, 0n)
+    return this.spendableMsat() + reserved
   }
 
   spendableMsat() {
@@ -310,7 +312,8 @@ class Net {
     for (let block = 0; block < count; block++) {
       const header = this.header()
       this.height += 1
-      const confirmed = this.toConfirm.splice(0).map((tx, index) => ldk.TwoTuple_usizeTransactionZ.constructor_new(index + 1, tx))
+      const confirmed = this.toConfirm.splice(0)
+        .map((tx, index) => ldk.TwoTuple_usizeTransactionZ.constructor_new(index + 1, tx))
       for (const { manager, monitor } of this.nodes) {
         for (const chain of [manager.as_Confirm(), monitor.as_Confirm()]) {
           if (confirmed.length) chain.transactions_confirmed(header, confirmed, this.height)

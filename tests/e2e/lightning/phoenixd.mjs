@@ -22,14 +22,17 @@ async function pay(wallet, form, response) {
     p = wallet.node.pay(text, { feeLimitMsat: 4000n + (total * 4n) / 1000n, amountMsat })
   } catch (error) {
     if (error.code === 'exists') {
-      return json(response, 200, { paymentHash: invoice.hash, reason: taken[wallet.node.payments.get(invoice.hash).state] })
+      const { state } = wallet.node.payments.get(invoice.hash)
+      return json(response, 200, { paymentHash: invoice.hash, reason: taken[state] })
     }
     if (error.code) return json(response, 400, error.message)
     throw error
   }
   if (wallet.loses()) return void response.destroy()
   await wallet.node.ended(p, 3_600_000)
-  if (p.state === 'FAILED') return json(response, 200, { paymentHash: p.hash, reason: reasons[p.reason] ?? 'payment failed' })
+  if (p.state === 'FAILED') {
+    return json(response, 200, { paymentHash: p.hash, reason: reasons[p.reason] ?? 'payment failed' })
+  }
   return json(response, 200, {
     recipientAmountSat: Number(p.amountMsat / 1000n), routingFeeSat: rounded(p.feeMsat), paymentId: p.id.slice(0, 32),
     paymentHash: p.hash, paymentPreimage: p.preimage,
@@ -77,7 +80,9 @@ export function startPhoenixd(wallet, port) {
       wallet.saw('phoenixd', 'invoices')
       const description = form.get('description')
       if (description === null) return json(response, 400, 'Must provide either a description or descriptionHash')
-      if (description.length > 128) return json(response, 400, 'Request parameter description is too long (max 128 characters)')
+      if (description.length > 128) {
+        return json(response, 400, 'Request parameter description is too long (max 128 characters)')
+      }
       const amount = form.get('amountSat')
       const invoice = node.invoice({
         amountMsat: amount ? BigInt(amount) * 1000n : undefined, description,

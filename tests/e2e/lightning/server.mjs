@@ -60,8 +60,10 @@ export function makeShop(merchant) {
     if (then === '500') return json(response, 500, { error: 'broken after the payment' })
     if (then === '402') {
       const fresh = await charge(url, path)(new Request(url))
-      const problem = { type: 'https://paymentauth.org/problems/verification-failed', title: 'Verification Failed', status: 402,
-        detail: `sha256(${credential.payload.preimage}) is not what it should be` }
+      const problem = {
+        type: 'https://paymentauth.org/problems/verification-failed', title: 'Verification Failed', status: 402,
+        detail: `sha256(${credential.payload.preimage}) is not what it should be`,
+      }
       return json(response, 402, JSON.stringify(problem), {
         'content-type': 'application/problem+json', 'www-authenticate': fresh.challenge.headers.get('www-authenticate'),
       })

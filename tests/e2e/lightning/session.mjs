@@ -36,8 +36,8 @@ export function makeSessions(merchant, log) {
     const q = url.searchParams
     const amount = Number(q.get('amount') ?? 2)
     return {
-      amount, deposit: Number(q.get('deposit') ?? amount * 20), chunks: Number(q.get('n') ?? 8), slow: Number(q.get('slow') ?? 0),
-      hold: Number(q.get('hold') ?? 60_000), problems: q.get('problems') ?? 'draft', idle: q.get('idle') ?? '300',
+      amount, deposit: Number(q.get('deposit') ?? amount * 20), chunks: Number(q.get('n') ?? 8),
+      slow: Number(q.get('slow') ?? 0), hold: Number(q.get('hold') ?? 60_000), problems: q.get('problems') ?? 'draft', idle: q.get('idle') ?? '300',
     }
   }
 
@@ -105,12 +105,14 @@ export function makeSessions(merchant, log) {
     const back = typeof returnInvoice === 'string' ? read(returnInvoice) : undefined
     const bad = (why) => new Refusal('invalid-return-invoice', why)
     if (!back) throw bad('returnInvoice is not a BOLT 11 invoice')
-    if (back.amountMsat !== undefined) throw bad(`returnInvoice must not encode an amount (found ${back.amountMsat / 1000n} sat)`)
+    if (back.amountMsat !== undefined) {
+      throw bad(`returnInvoice must not encode an amount (found ${back.amountMsat / 1000n} sat)`)
+    }
     if (back.network !== 'regtest') throw bad('returnInvoice is of another network')
     if (back.expires <= Date.now() / 1000) throw bad('returnInvoice has expired')
     const session = {
-      id: stored.hash, deposit: stored.sats, spent: 0, units: 0, returnInvoice, returnDays: (back.expires - Date.now() / 1000) / 86_400,
-      status: 'open', path: merchant.invoices.get(stored.hash).path, watchers: new Set(),
+      id: stored.hash, deposit: stored.sats, spent: 0, units: 0, returnInvoice,
+      returnDays: (back.expires - Date.now() / 1000) / 86_400, status: 'open', path: merchant.invoices.get(stored.hash).path, watchers: new Set(),
     }
     sessions.set(session.id, session)
     return session
@@ -134,7 +136,8 @@ export function makeSessions(merchant, log) {
     let sent = false
     if (state.refund === 'honest' || state.refund === 'denied') {
       try {
-        const p = merchant.pay(session.returnInvoice, { amountMsat: BigInt(refundSats) * 1000n, feeLimitMsat: 1_000_000n })
+        const amountMsat = BigInt(refundSats) * 1000n
+        const p = merchant.pay(session.returnInvoice, { amountMsat, feeLimitMsat: 1_000_000n })
         sent = (await merchant.ended(p, 10_000)).state === 'SUCCEEDED'
       } catch (error) {
         if (!error.code) throw error
@@ -169,7 +172,9 @@ export function makeSessions(merchant, log) {
   async function stream(response, stored, session, { amount, chunks, slow, hold }) {
     const kept = {
       status: 200, text: '',
-      headers: { 'content-type': 'text/event-stream', 'payment-receipt': encode(receipt(session)), 'cache-control': 'no-store' },
+      headers: {
+        'content-type': 'text/event-stream', 'payment-receipt': encode(receipt(session)), 'cache-control': 'no-store',
+      },
     }
     stored.answer = kept
     let gone = false
@@ -252,11 +257,11 @@ export function makeSessions(merchant, log) {
       const text = /^Payment +(\S+)$/.exec(request.headers.authorization ?? '')?.[1]
       await body(request)
       const refuse = (type, detail) => {
-        const draft = settings(url).problems === 'draft'
-        const base = 'https://paymentauth.org/problems/'
-        const uri = type === undefined ? `${base}payment-required` : draft ? `${base}lightning/${type}` : `${base}verification-failed`
+        const refused = settings(url).problems === 'draft' ? `lightning/${type}` : 'verification-failed'
+        const uri = `https://paymentauth.org/problems/${type ? refused : 'payment-required'}`
         json(response, 402, JSON.stringify({ type: uri, title: 'Payment Required', status: 402, detail }), {
-          'content-type': 'application/problem+json', 'cache-control': 'no-store', 'www-authenticate': challenge(url, path),
+          'content-type': 'application/problem+json', 'cache-control': 'no-store',
+          'www-authenticate': challenge(url, path),
         })
       }
       if (!text) return refuse(undefined, 'Payment is required.')

@@ -22,7 +22,7 @@ export async function body(request) {
 }
 
 export function json(response, status, value, headers = {}) {
-  const text = typeof value === 'string' ? value : JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? v.toString() : v))
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
   const type = typeof value === 'string' ? 'text/plain' : 'application/json'
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text), ...headers }).end(text)
 }
