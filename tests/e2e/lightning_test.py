@@ -4,6 +4,7 @@ import base64
 import pathlib
 import shutil
 import signal
+import subprocess
 import tempfile
 import unittest
 
@@ -253,6 +254,18 @@ class Refusals(Case):
                 self.home = Home(key=None, PAYCURL_WALLET=uri, CURL_CA_BUNDLE=net.certificate)
                 done, payer, _ = net.moved(lambda: self.home.run(self.url()))
                 self.assertEqual((done.code, payer), (105, 0), done)
+
+    def test_wallet_behind_another_certificate(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="paycurl-cert-"))
+        self.addCleanup(shutil.rmtree, folder, True)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-outform", "DER",
+                        "-keyout", folder / "key", "-out", folder / "cert"], check=True, capture_output=True)
+        other = base64.urlsafe_b64encode((folder / "cert").read_bytes()).rstrip(b"=").decode()
+        head, rest = net.wallets["lnd"].split("cert=")
+        self.home.env["PAYCURL_WALLET"] = f"{head}cert={other}&{rest.split('&')[1]}"
+        done = self.home.run("-k", self.url())
+        self.assertEqual((done.code, self.asked()["requests"], self.paid()), (109, 0, (0, 0)), done)
 
     def test_wallet_is_away(self):
         net.post("/wallet?away=1")
@@ -558,6 +571,14 @@ class Sessions(Case):
         done, payer, _ = net.moved(lambda: self.home.run(self.url("/session")))
         self.assertEqual((done.code, payer, self.asked("lnbits")["pays"]), (101, 0, 0), done)
 
+    def test_return_invoice_that_no_server_takes(self):
+        for fault in ("priced", "short", "garbled"):
+            with self.subTest(fault):
+                net.post(f"/wallet?invoices={fault}")
+                done, payer, _ = net.moved(lambda: self.home.run(self.url("/session")))
+                self.assertIn(done.code, (101, 104, 109), done)
+                self.assertEqual((payer, self.asked()["pays"]), (0, 0))
+
     def test_stream(self):
         url = self.url("/session/sse", amount=2, deposit=40, n=8)
         done, payer, merchant = net.moved(lambda: self.run_ok("--close", url))
@@ -595,6 +616,19 @@ class Sessions(Case):
             payer, merchant = payer + more, merchant + back
         self.assertEqual((payer, merchant), (-routed(10) + 1000, 10_000 - routed(1)))
         self.assertNotIn("topUp", self.actions())
+
+    def test_interrupted_stream(self):
+        process = self.start(self.url("/session/sse", amount=2, deposit=100, n=50, slow=100))
+        self.assertTrue(wait_for(lambda: net.get("/sessions")[-1:] and net.get("/sessions")[-1]["units"] > 2))
+        process.send_signal(signal.SIGINT)
+        code, out, err = self.ended(process)
+        self.assertIn(code, (107, 108, 130), err)
+        if "close" not in self.actions():
+            self.assertEqual(self.close().code, 0)
+        self.assertGreater(len(self.texts(out)), 2)
+        (session,) = net.get("/sessions")[-1:]
+        self.assertEqual((session["status"], session["refund"]),
+                         ("closed", {"refundSats": 100 - session["spent"], "refundStatus": "succeeded"}))
 
     def test_deposit_above_the_limit(self):
         self.refused("--max-spend", "10sat", self.url("/session", amount=1, deposit=11), code=(102,))

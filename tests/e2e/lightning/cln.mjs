@@ -85,7 +85,7 @@ const methods = {
     wallet.saw('cln', 'invoices')
     if ([...wallet.node.invoices.values()].some((i) => i.label === q.label)) throw fail(900, 'Duplicate label')
     const amountMsat = q.amount_msat === 'any' ? undefined : msat(q.amount_msat)
-    const invoice = wallet.node.invoice({ amountMsat, description: q.description, expirySecs: Number(q.expiry ?? 604_800) })
+    const invoice = wallet.invoice({ amountMsat, description: q.description, expirySecs: Number(q.expiry ?? 604_800) })
     invoice.label = q.label
     return {
       bolt11: invoice.text, payment_hash: invoice.hash, payment_secret: '0'.repeat(64),

@@ -36,11 +36,13 @@ export function control({ net, wallet, relay, shop, info }) {
       net.mine(Number(q.get('count') ?? 1))
       return { height: net.height }
     },
-    // The wallet: ?lose=N answers to payments get lost; ?away=1 none of its interfaces answers.
+    // The wallet: ?lose=N answers to payments get lost; ?away=1 none of its interfaces answers; ?invoices=priced,
+    // short or garbled: what is wrong with invoices without an amount.
     'POST /wallet': (q) => {
       if (q.has('lose')) wallet.lose = Number(q.get('lose'))
       if (q.has('away')) wallet.away = on(q, 'away')
-      return { lose: wallet.lose, away: wallet.away }
+      if (q.has('invoices')) wallet.invoices = q.get('invoices')
+      return { lose: wallet.lose, away: wallet.away, invoices: wallet.invoices }
     },
     // The relay: ?deaf=1 the wallet's answers get lost; ?away=1 it ends every new connection.
     'POST /relay': (q) => {

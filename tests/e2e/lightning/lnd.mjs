@@ -67,7 +67,7 @@ const routes = {
     const q = JSON.parse((await body(request)) || '{}')
     wallet.saw('lnd', 'invoices')
     const amount = BigInt(q.value_msat ?? BigInt(q.value ?? 0) * 1000n)
-    const invoice = wallet.node.invoice({
+    const invoice = wallet.invoice({
       amountMsat: amount || undefined, description: q.memo ?? '', expirySecs: Number(q.expiry ?? 86_400),
     })
     json(response, 200, {

@@ -51,7 +51,7 @@ export async function startNwc(wallet, relayUrl) {
     async makeInvoice(q) {
       count('invoices')
       const amountMsat = q.amount ? BigInt(q.amount) : undefined
-      return ok(incoming(node.invoice({ amountMsat, description: q.description ?? '', expirySecs: q.expiry ?? 86_400 })))
+      return ok(incoming(wallet.invoice({ amountMsat, description: q.description ?? '', expirySecs: q.expiry ?? 86_400 })))
     },
     async lookupInvoice(q) {
       count('lookups')

@@ -84,7 +84,7 @@ export function startPhoenixd(wallet, port) {
         return json(response, 400, 'Request parameter description is too long (max 128 characters)')
       }
       const amount = form.get('amountSat')
-      const invoice = node.invoice({
+      const invoice = wallet.invoice({
         amountMsat: amount ? BigInt(amount) * 1000n : undefined, description,
         expirySecs: Number(form.get('expirySeconds') ?? 3600),
       })

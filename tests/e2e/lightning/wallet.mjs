@@ -11,6 +11,7 @@ export function makeWallet(node) {
     count: counts(),
     lose: 0, // so many answers to payments get lost: the payment goes on, the connection ends
     away: false, // no interface answers
+    invoices: 'right', // or what is wrong with those without an amount: priced, short, garbled
     saw(kind, what) {
       wallet.count[kind][what] += 1
     },
@@ -18,10 +19,19 @@ export function makeWallet(node) {
     loses() {
       return wallet.lose > 0 && wallet.lose-- > 0
     },
+    /** Makes an invoice, as asked or with the fault that is set. */
+    invoice(options) {
+      if (options.amountMsat !== undefined || wallet.invoices === 'right') return node.invoice(options)
+      if (wallet.invoices === 'priced') return node.invoice({ ...options, amountMsat: 1000n })
+      if (wallet.invoices === 'short') return node.invoice({ ...options, expirySecs: 60 })
+      const invoice = node.invoice(options)
+      return { ...invoice, text: invoice.text.slice(0, -6) + 'qqqqqq' }
+    },
     clear() {
       wallet.count = counts()
       wallet.lose = 0
       wallet.away = false
+      wallet.invoices = 'right'
     },
   }
   return wallet
