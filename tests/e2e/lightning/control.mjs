@@ -17,7 +17,8 @@ export function control({ net, wallet, relay, shop, info }) {
     'GET /preimages': () => [...payer.payments.values()].map(({ preimage }) => preimage).filter(Boolean),
     'GET /log': () => shop.log,
     'GET /stats': () => shop.stats(),
-    'GET /sessions': () => [...shop.sessions.sessions.values()].map(({ watchers, ...session }) => session),
+    'GET /sessions': () =>
+      [...shop.sessions.sessions.values()].filter((s) => s.path).map(({ watchers, ...session }) => session),
     'GET /held': () => ({ held: merchant.held.size, refundsHeld: payer.held.size }),
     // Keeps what arrives (at the merchant, ?node=payer: refunds) until it is released or failed; ?on=0 ends that.
     'POST /hold': (q) => {
@@ -64,7 +65,7 @@ export function control({ net, wallet, relay, shop, info }) {
       Object.assign(relay, { deaf: false, away: false, events: 0 })
       shop.sessions.state.refund = 'honest'
       shop.log.length = 0
-      for (const invoice of merchant.invoices.values()) invoice.path = undefined
+      for (const counted of [...merchant.invoices.values(), ...shop.sessions.sessions.values()]) counted.path = undefined
       return { cleared: true }
     },
   }
