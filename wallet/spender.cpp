@@ -92,6 +92,11 @@ Result<> Spender::commit(Permit&& permit, std::string_view rebuild, std::string_
   return {};
 }
 
+void Spender::took_fee(Amount fee) {
+  fees_ = fees_.plus(fee).value_or(fees_);
+  row_.fee = fees_;
+}
+
 Result<> Spender::call_off(const Money& money) {
   const auto counted = std::find_if(run_.rbegin(), run_.rend(), [&](const Money& one) {
     return one.asset == money.asset && one.amount == money.amount;
@@ -99,6 +104,7 @@ Result<> Spender::call_off(const Money& money) {
   if (counted != run_.rend()) run_.erase(std::next(counted).base());
   if (row_.intent == "session") {
     row_.paid.amount = row_.paid.amount.minus(money.amount).value_or(Amount());
+    row_.fee = fees_;
     return ledger_.reduce(row_);
   }
   row_.status = PaymentStatus::not_sent;

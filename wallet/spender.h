@@ -66,7 +66,10 @@ class Spender {
 
   /// What the next `allow` is about: a row with everything the caller knows about the request and
   /// the challenge. `allow` adds the money.
-  void begin(Row row) { row_ = std::move(row); }
+  void begin(Row row) {
+    row_ = std::move(row);
+    fees_ = Amount();
+  }
 
   /// Asks every limit about the integer that will be signed and writes the row. Kind::declined when
   /// a limit says no, Kind::internal when the journal cannot be written; nothing is signed then.
@@ -86,8 +89,8 @@ class Spender {
   /// The wallet says that it did not pay what was committed, and will not: the money is no longer
   /// counted, and the row of a charge is not in doubt.
   Result<> call_off(const Money& money);
-  /// What the network took in the end.
-  void took_fee(Amount fee) { row_.fee = fee; }
+  /// What the network took for a payment in the end, in place of what it might have.
+  void took_fee(Amount fee);
 
   /// A step of a session: every limit is asked about what `spend` adds, then the row of this
   /// attempt (made, or raised) and whatever `alongside` writes are durable, and only then the
@@ -135,6 +138,7 @@ class Spender {
   Secret connection_;
   Clock clock_;
   Row row_;
+  Amount fees_;  // that are known, of this row
   std::vector<Money> run_;
   std::map<std::string, Money> escrows_;  // that this run made or filled, by session
 };

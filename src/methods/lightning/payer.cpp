@@ -61,7 +61,7 @@ Result<Amount> PayingWallet::fee_of(Spender& spender, const Invoice& invoice) {
 Result<std::string> PayingWallet::pay(Spender& spender, const Invoice& invoice, Amount most_fee) {
   const auto asked = node(spender);
   if (!asked) return asked.error();
-  return proof_of((*asked)->pay(invoice, most_fee, kPatience), invoice.payment_hash, spender);
+  return proof_of((*asked)->pay(invoice, most_fee, kPatience), invoice.payment_hash, &spender);
 }
 
 Result<std::string> PayingWallet::find(Spender& spender, const Digest& payment_hash,
@@ -72,15 +72,15 @@ Result<std::string> PayingWallet::find(Spender& spender, const Digest& payment_h
     away.kind = Kind::outcome_unknown;
     return away;
   }
-  return proof_of((*asked)->look_up(payment_hash, patience), payment_hash, spender);
+  return proof_of((*asked)->look_up(payment_hash, patience), payment_hash, nullptr);
 }
 
 Result<std::string> PayingWallet::proof_of(Payment payment, const Digest& payment_hash,
-                                           Spender& spender) {
+                                           Spender* spender) {
   const std::string why = payment.why ? ": " + payment.why->message : "";
   switch (payment.state) {
     case Payment::State::settled:
-      if (payment.fee) spender.took_fee(*payment.fee);
+      if (spender != nullptr && payment.fee) spender->took_fee(*payment.fee);
       paid_.insert(to_hex(payment_hash));
       return to_hex(payment.preimage.bytes());
     case Payment::State::in_flight:

@@ -46,7 +46,7 @@ class PayingWallet {
   bool has_paid(const std::string& payment_hash) const { return paid_.count(payment_hash) != 0; }
 
  private:
-  Result<std::string> proof_of(Payment payment, const Digest& payment_hash, Spender& spender);
+  Result<std::string> proof_of(Payment payment, const Digest& payment_hash, Spender* spender);
 
   MethodOptions options_;
   std::string connection_;  // the payer's name

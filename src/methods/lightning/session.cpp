@@ -8,7 +8,8 @@ namespace paycurl::lightning {
 namespace {
 
 constexpr std::chrono::seconds kLeastReturnLife{30 * 86'400};
-constexpr int kMostSteps = 8;  // for one request, or one pause of a stream
+constexpr Millis kShortestReturnLife = 86'400'000;  // of an invoice that a wallet made
+constexpr int kMostSteps = 8;                       // for one request, or one pause of a stream
 
 std::string scope_of(const std::string& payer, const Challenge& challenge) {
   return "lightning " + payer + " " + challenge.url.origin() + " " + challenge.realm;
@@ -222,7 +223,8 @@ Result<Agreement> LightningSession::make_agreement(const Invoice& deposit) {
   const auto invoice = read_invoice(*text);
   if (!invoice) return Error(wrong).within(invoice.error().message);
   const bool good = !invoice->amount && invoice->network == deposit.network &&
-                    invoice->expires > wallet_.now() + 2 * terms_.idle.count() * 1000;
+                    invoice->expires > wallet_.now() + std::max(kShortestReturnLife,
+                                                                2 * terms_.idle.count() * 1000);
   if (!good) return wrong;
   return Agreement{invoice->text, invoice->payment_hash, spender_.row().http_method};
 }
