@@ -24,6 +24,22 @@ Result<PrivateKey> take_key_variable(const char* name) {
   return key;
 }
 
+Result<Secret> take_secret_variable(const char* name) {
+  char* value = std::getenv(name);
+  if (value == nullptr || *value == '\0') {
+    return Error{Kind::account, std::string(name) + " is set but empty",
+                 "give it a wallet's connection, or unset it", "no_account"};
+  }
+  const std::size_t size = std::strlen(value);
+  Secret secret;
+  const bool fits = size <= Secret::kCapacity;
+  if (fits) secret.assign({reinterpret_cast<const std::uint8_t*>(value), size});
+  wipe(value, size);
+  ::unsetenv(name);
+  if (!fits) return Error{Kind::account, std::string(name) + " is too long"};
+  return secret;
+}
+
 Result<PrivateKey> load_credential(const std::string& folder, const std::string& name) {
   const int fd = ::open((folder + "/" + name).c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
@@ -44,9 +60,15 @@ Result<> check_account_name(std::string_view name) {
     return Error{Kind::usage, "that looks like a private key, not like an account's name",
                  "keys never belong on a command line; this one is now in your shell's history"};
   }
+  if (name.size() > 64 || name.find(':') != std::string_view::npos) {
+    return Error{
+        Kind::usage, "that looks like a secret or a URI, not like an account's name",
+        "a wallet's connection never belongs on a command line, which others can see: give "
+        "it on standard input or with --wallet-fd N"};
+  }
   constexpr std::string_view kAllowed =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-  if (name.empty() || name.size() > 64 || kAllowed.find(name.front()) >= kAllowed.size() - 3 ||
+  if (name.empty() || kAllowed.find(name.front()) >= kAllowed.size() - 3 ||
       name.find_first_not_of(kAllowed) != std::string_view::npos) {
     return Error{Kind::usage, "not an account's name: " + printable(name, 70),
                  "use up to 64 letters, digits, dots, dashes and underscores"};

@@ -3,25 +3,25 @@
 #include <cerrno>
 #include <cstring>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "src/base/json.h"
 #include "src/base/text.h"
 #include "src/crypto/random.h"
-#include "wallet/keystore.h"
-#include "wallet/sqlite.h"
 
 namespace paycurl {
 namespace {
 
 constexpr std::size_t kMaxKeyFile = 64 * 1024;
-constexpr Scrypt kCost{131072, 8, 1};
 
 Error bad_file(const std::string& why) {
   return {Kind::account, "not a key file: " + why,
           "paycurl reads Web3 Secret Storage version 3, as `cast wallet import` writes it"};
+}
+
+Error bad_secret(const std::string& why) {
+  return {Kind::account, "not a secret's file: " + why};
 }
 
 Error system_error(const std::string& what) {
@@ -46,7 +46,7 @@ Result<std::uint64_t> number_at(const Json& json, std::string_view key) {
   return static_cast<std::uint64_t>(**number);
 }
 
-Result<> read_kdf(const Json& crypto, KeyFile& file) {
+Result<> read_kdf(const Json& crypto, Sealed& file) {
   const auto kdf = crypto.string_at("kdf");
   const Json* params = crypto.find("kdfparams");
   if (!kdf || params == nullptr) return bad_file("no key derivation");
@@ -83,13 +83,92 @@ std::string uuid() {
   return text;
 }
 
-Digest mac_of(const Secret& derived, ByteView ciphertext) {
+Digest mac_of(const Secret& derived, ByteView authenticated) {
   Secret input;  // at most 16 + 1024 bytes
   const auto key = derived.bytes().subspan(16, 16);
   std::memcpy(input.buffer().data(), key.data(), key.size());
-  std::memcpy(input.buffer().data() + key.size(), ciphertext.data(), ciphertext.size());
-  input.resize(key.size() + ciphertext.size());
+  std::memcpy(input.buffer().data() + key.size(), authenticated.data(), authenticated.size());
+  input.resize(key.size() + authenticated.size());
   return keccak256(input.bytes());
+}
+
+/// The MAC of a secret's file also covers what it is for and the initial value: both could be
+/// changed otherwise.
+Digest secret_mac(const Secret& derived, std::string_view purpose, const Sealed& file) {
+  Bytes authenticated = file.iv;
+  const Digest ciphertext = keccak256(file.ciphertext);
+  authenticated.insert(authenticated.end(), ciphertext.begin(), ciphertext.end());
+  authenticated.insert(authenticated.end(), purpose.begin(), purpose.end());
+  return mac_of(derived, authenticated);
+}
+
+Result<Secret> derive(const Sealed& file, const Secret& password) {
+  return file.scrypt ? derive_scrypt(password, file.salt, *file.scrypt)
+                     : derive_pbkdf2(password, file.salt, file.rounds);
+}
+
+Result<Secret> decrypt(const Sealed& file, const Secret& derived) {
+  Secret plain;
+  const auto out = plain.buffer().first(file.ciphertext.size());
+  if (auto done = aes128_ctr(derived.bytes().first(16), file.iv, file.ciphertext, out); !done) {
+    return done.error();
+  }
+  plain.resize(file.ciphertext.size());
+  return plain;
+}
+
+/// Encrypts under a fresh salt and initial value; the MAC is missing.
+Result<Sealed> encrypt(const Secret& plain, const Secret& derived, Sealed file) {
+  const auto iv = random_array<16>();
+  file.iv.assign(iv.begin(), iv.end());
+  file.ciphertext.resize(plain.bytes().size());
+  auto done = aes128_ctr(derived.bytes().first(16), file.iv, plain.bytes(), file.ciphertext);
+  if (!done) return done.error();
+  return file;
+}
+
+Sealed fresh(const Scrypt& cost) {
+  Sealed file;
+  const auto salt = random_array<32>();
+  file.salt.assign(salt.begin(), salt.end());
+  file.scrypt = cost;
+  return file;
+}
+
+Json sealed_json(const Sealed& file) {
+  const auto number = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
+  return Json::object({{"cipher", "aes-128-ctr"},
+                       {"cipherparams", Json::object({{"iv", to_hex(file.iv)}})},
+                       {"ciphertext", to_hex(file.ciphertext)},
+                       {"kdf", "scrypt"},
+                       {"kdfparams", Json::object({{"dklen", 32},
+                                                   {"n", number(file.scrypt->n)},
+                                                   {"p", number(file.scrypt->p)},
+                                                   {"r", number(file.scrypt->r)},
+                                                   {"salt", to_hex(file.salt)}})},
+                       {"mac", to_hex(file.mac)}});
+}
+
+/// The member "crypto" of a file, with at least and at most so many encrypted bytes.
+Result<> read_sealed(const Json& crypto, std::size_t least, std::size_t most, Sealed& file) {
+  const auto cipher = crypto.string_at("cipher");
+  if (!cipher || *cipher != "aes-128-ctr") return bad_file("its cipher is not aes-128-ctr");
+  const Json* cipher_params = crypto.find("cipherparams");
+  if (cipher_params == nullptr) return bad_file("\"cipherparams\" is missing");
+  auto iv = hex_at(*cipher_params, "iv", 16, 16);
+  if (!iv) return iv.error();
+  auto ciphertext = hex_at(crypto, "ciphertext", least, most);
+  if (!ciphertext) return ciphertext.error();
+  auto mac = hex_at(crypto, "mac", 32, 32);
+  if (!mac) return mac.error();
+  file.iv = std::move(*iv);
+  file.ciphertext = std::move(*ciphertext);
+  file.mac = std::move(*mac);
+  return read_kdf(crypto, file);
+}
+
+Error wrong_password(const char* whose) {
+  return {Kind::account, std::string("the password of the ") + whose + " is wrong", "", "password"};
 }
 
 }  // namespace
@@ -103,20 +182,7 @@ Result<KeyFile> parse_key_file(std::string_view text) {
   if (crypto == nullptr) crypto = json->find("Crypto");
   if (crypto == nullptr) return bad_file("\"crypto\" is missing");
   KeyFile file;
-  const auto cipher = crypto->string_at("cipher");
-  if (!cipher || *cipher != "aes-128-ctr") return bad_file("its cipher is not aes-128-ctr");
-  const Json* cipher_params = crypto->find("cipherparams");
-  if (cipher_params == nullptr) return bad_file("\"cipherparams\" is missing");
-  auto iv = hex_at(*cipher_params, "iv", 16, 16);
-  if (!iv) return iv.error();
-  auto ciphertext = hex_at(*crypto, "ciphertext", 32, 32);
-  if (!ciphertext) return ciphertext.error();
-  auto mac = hex_at(*crypto, "mac", 32, 32);
-  if (!mac) return mac.error();
-  if (auto read = read_kdf(*crypto, file); !read) return read.error();
-  file.iv = std::move(*iv);
-  file.ciphertext = std::move(*ciphertext);
-  file.mac = std::move(*mac);
+  if (auto read = read_sealed(*crypto, 32, 32, file); !read) return read.error();
   const auto address = json->optional_string_at("address");
   if (!address) return bad_file(address.error().message);
   if (*address && !(*address)->empty()) {
@@ -128,54 +194,78 @@ Result<KeyFile> parse_key_file(std::string_view text) {
 }
 
 Result<PrivateKey> open_key_file(const KeyFile& file, const Secret& password) {
-  const auto derived = file.scrypt ? derive_scrypt(password, file.salt, *file.scrypt)
-                                   : derive_pbkdf2(password, file.salt, file.rounds);
+  const auto derived = derive(file, password);
   if (!derived) return derived.error();
   if (!equal_constant_time(mac_of(*derived, file.ciphertext), file.mac)) {
-    return Error{Kind::account, "the password of the key file is wrong", "", "password"};
+    return wrong_password("key file");
   }
-  Secret plain;
-  const auto out = plain.buffer().first(file.ciphertext.size());
-  if (auto done = aes128_ctr(derived->bytes().first(16), file.iv, file.ciphertext, out); !done) {
-    return done.error();
-  }
-  plain.resize(file.ciphertext.size());
-  auto key = PrivateKey::from_bytes(plain.bytes());
+  const auto plain = decrypt(file, *derived);
+  if (!plain) return plain.error();
+  auto key = PrivateKey::from_bytes(plain->bytes());
   if (key && file.address && key->address() != *file.address) {
     return bad_file("the key in it is not that of its address");
   }
   return key;
 }
 
-Result<std::string> seal_key_file(const PrivateKey& key, const Secret& password) {
-  const auto salt = random_array<32>();
-  const auto iv = random_array<16>();
-  const auto derived = derive_scrypt(password, salt, kCost);
+Result<std::string> seal_key_file(const PrivateKey& key, const Secret& password,
+                                  const Scrypt& cost) {
+  Sealed empty = fresh(cost);
+  const auto derived = derive(empty, password);
   if (!derived) return derived.error();
-  ByteArray<32> ciphertext{};
-  const auto sealed = aes128_ctr(derived->bytes().first(16), iv, key.secret().bytes(), ciphertext);
-  if (!sealed) return sealed.error();
-  const auto number = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
-  const Json params = Json::object({{"dklen", 32},
-                                    {"n", number(kCost.n)},
-                                    {"p", number(kCost.p)},
-                                    {"r", number(kCost.r)},
-                                    {"salt", to_hex(salt)}});
-  const Json crypto = Json::object({{"cipher", "aes-128-ctr"},
-                                    {"cipherparams", Json::object({{"iv", to_hex(iv)}})},
-                                    {"ciphertext", to_hex(ciphertext)},
-                                    {"kdf", "scrypt"},
-                                    {"kdfparams", params},
-                                    {"mac", to_hex(mac_of(*derived, ciphertext))}});
+  auto file = encrypt(key.secret(), *derived, std::move(empty));
+  if (!file) return file.error();
+  const Digest mac = mac_of(*derived, file->ciphertext);
+  file->mac.assign(mac.begin(), mac.end());
   return Json::object({{"address", key.address().lower_hex().substr(2)},
-                       {"crypto", crypto},
+                       {"crypto", sealed_json(*file)},
                        {"id", uuid()},
                        {"version", 3}})
              .dump() +
          "\n";
 }
 
-Result<KeyFile> read_key_file(const std::string& path) {
+Result<Sealed> parse_secret_file(std::string_view text, std::string_view purpose) {
+  const auto json = Json::parse(text, kMaxKeyFile);
+  if (!json) return bad_secret(json.error().message);
+  const auto form = json->optional_integer_at("paycurlSecret");
+  const auto written = json->optional_string_at("purpose");
+  const Json* crypto = json->find("crypto");
+  if (!form || *form != 1 || !written || *written != purpose || crypto == nullptr) {
+    return bad_secret("it is none of paycurl's for " + std::string(purpose));
+  }
+  Sealed file;
+  if (auto read = read_sealed(*crypto, 1, Secret::kCapacity, file); !read) {
+    return bad_secret(read.error().message);
+  }
+  return file;
+}
+
+Result<Secret> open_secret_file(const Sealed& file, std::string_view purpose,
+                                const Secret& password) {
+  const auto derived = derive(file, password);
+  if (!derived) return derived.error();
+  if (!equal_constant_time(secret_mac(*derived, purpose, file), file.mac)) {
+    return wrong_password("encrypted file");
+  }
+  return decrypt(file, *derived);
+}
+
+Result<std::string> seal_secret_file(const Secret& secret, std::string_view purpose,
+                                     const Secret& password, const Scrypt& cost) {
+  Sealed empty = fresh(cost);
+  const auto derived = derive(empty, password);
+  if (!derived) return derived.error();
+  auto file = encrypt(secret, *derived, std::move(empty));
+  if (!file) return file.error();
+  const Digest mac = secret_mac(*derived, purpose, *file);
+  file->mac.assign(mac.begin(), mac.end());
+  return Json::object({{"crypto", sealed_json(*file)}, {"paycurlSecret", 1}, {"purpose", purpose}})
+             .dump() +
+         "\n";
+}
+
+Result<std::string> read_small_file(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return system_error("reading " + printable(path));
   std::string text(kMaxKeyFile + 1, '\0');
@@ -188,7 +278,14 @@ Result<KeyFile> read_key_file(const std::string& path) {
   ::close(fd);
   errno = failed;
   if (failed != 0) return system_error("reading " + printable(path));
-  auto file = parse_key_file(std::string_view(text).substr(0, size));
+  text.resize(size);
+  return text;
+}
+
+Result<KeyFile> read_key_file(const std::string& path) {
+  const auto text = read_small_file(path);
+  if (!text) return text.error();
+  auto file = parse_key_file(*text);
   if (!file) return std::move(file).error().within(printable(path));
   return file;
 }
@@ -222,62 +319,6 @@ Result<> write_new_file(const std::string& path, std::string_view text) {
   if (folder >= 0) ::close(folder);
   if (!synced) return system_error("writing " + printable(path));
   return {};
-}
-
-namespace {
-
-class KeyFolder : public Keystore {
- public:
-  KeyFolder(std::string folder, PasswordSource password)
-      : folder_(std::move(folder)), password_(std::move(password)) {}
-
-  Result<KeyListing> list() override {
-    KeyListing listing;
-    DIR* folder = ::opendir(folder_.c_str());
-    if (folder == nullptr) return listing;
-    while (const dirent* entry = ::readdir(folder)) {
-      std::string_view name = entry->d_name;
-      if (!name.ends_with(".json")) continue;
-      name.remove_suffix(5);
-      if (check_account_name(name)) listing.keys.push_back({std::string(name), true});
-    }
-    ::closedir(folder);
-    return listing;
-  }
-
-  Result<PrivateKey> load(const std::string& name) override {
-    const auto file = read_key_file(path(name));
-    if (!file) return file.error();
-    const auto password = password_("Password of account " + name, false);
-    if (!password) return password.error();
-    return open_key_file(*file, *password);
-  }
-
-  Result<> store(const std::string& name, const PrivateKey& key) override {
-    if (auto made = make_private_folder(folder_); !made) return made;
-    const auto password = password_("New password of account " + name, true);
-    if (!password) return password.error();
-    const auto text = seal_key_file(key, *password);
-    if (!text) return text.error();
-    return write_new_file(path(name), *text);
-  }
-
-  Result<> remove(const std::string& name) override {
-    if (::unlink(path(name).c_str()) != 0) return system_error("removing " + path(name));
-    return {};
-  }
-
- private:
-  std::string path(const std::string& name) const { return folder_ + "/" + name + ".json"; }
-
-  std::string folder_;
-  PasswordSource password_;
-};
-
-}  // namespace
-
-std::unique_ptr<Keystore> make_key_folder(std::string folder, PasswordSource password) {
-  return std::make_unique<KeyFolder>(std::move(folder), std::move(password));
 }
 
 }  // namespace paycurl
