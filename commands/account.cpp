@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "commands/json.h"
+#include "commands/lightning_wallet.h"
 #include "commands/network.h"
 #include "commands/options.h"
 #include "commands/output.h"
@@ -25,9 +26,12 @@ class AccountCommand : public Command {
         .positional("verb", verb_, "what to do")
         .positional("name", name_, "the account")
         .value("-a,--account", name_, "NAME", "the account, as NAME")
-        .value("--store", store_, "PLACE", "keep the key in the keychain (default) or in a file")
+        .value("--store", store_, "PLACE",
+               "keep the secret in the keychain (default) or in an encrypted file")
         .value("--key-fd", key_fd_, "N", "import: read the key from this descriptor")
         .value("--key-file", key_file_, "FILE", "import: read the key from this encrypted file")
+        .value("--wallet-fd", wallet_fd_, "N",
+               "connect, show, balance: read the wallet's connection from this descriptor")
         .value("--password-fd", password_.fd, "N",
                "read the key file's password from this descriptor")
         .value("--password-file", password_.file, "FILE",
@@ -48,9 +52,11 @@ class AccountCommand : public Command {
   Result<> set_up(const Globals& globals);
   Result<> create();
   Result<> import();
+  Result<> connect();
   Result<> list();
   Result<> show(bool only_balances);
   Result<> show_account(const Account& account, bool only_balances);
+  Result<> show_wallet(ChosenAccount who, bool only_balances);
   Result<std::vector<Money>> spent_today(const Account& account);
   Result<> set_default();
   Result<> export_key();
@@ -61,15 +67,21 @@ class AccountCommand : public Command {
   Result<Accounts*> accounts(bool create_state) { return wallet_->accounts(create_state); }
   /// The named account, or the one that pays by default, with its address.
   Result<ChosenAccount> chosen();
-  Result<std::string> address_of(const Account& account);
+  /// The same, when it has a key.
+  Result<ChosenAccount> chosen_key(const char* what_not, const char* hint);
+  Result<ChosenAccount> choose(const PayerChoice& choice);
+  Result<> refuse_taken(const std::string& name);
   Result<> keep(const std::string& name, const PrivateKey& key);
+  Result<> forget(const Account& account);
+  Result<> confirm_deletion(const Account& account);
+  std::vector<Asset> tokens_of(const Account& account) const;
   Result<std::vector<Money>> balances(const std::string& address);
   Result<> wait_for_funds(const std::string& address, const std::vector<Money>& before);
   Result<> print_account(const Account& account, const std::string& sentence);
   Result<> show_json(const Account& account, const std::vector<Money>* held);
 
   std::string verb_, name_, store_ = "keychain", key_file_, output_;
-  std::optional<int> key_fd_, export_fd_;
+  std::optional<int> key_fd_, export_fd_, wallet_fd_;
   PasswordChoice password_;
   bool raw_ = false, yes_ = false, fund_ = true;
   RequestOptions options_;
@@ -103,29 +115,49 @@ Result<int> AccountCommand::run(const Globals& globals) {
     if (verb_ == "export") return export_key();
     if (verb_ == "delete") return remove();
     if (verb_ == "fund") return fund();
-    if (verb_ == "connect") return Error{Kind::usage, "paycurl account connect is not there yet"};
-    return Error{Kind::usage, "not something to do with accounts: " + printable(verb_, 40),
-                 "create, import, list, show, default, export, delete, fund and balance are"};
+    if (verb_ == "connect") return connect();
+    return Error{
+        Kind::usage, "not something to do with accounts: " + printable(verb_, 40),
+        "create, import, connect, list, show, default, export, delete, fund and balance are"};
   }();
   if (!verb) return verb.error();
   return 0;
 }
 
 Result<ChosenAccount> AccountCommand::chosen() {
-  auto all = accounts(false);
-  if (!all) return all.error();
   PayerChoice choice;
   if (!name_.empty()) choice.account = name_;
-  return (*all)->choose(choice);
+  choice.wallet_fd = wallet_fd_;
+  auto who = choose(choice);
+  if (!who) return who;
+  if (auto completed = wallet_->complete(*who); !completed) return completed.error();
+  return who;
 }
 
-Result<std::string> AccountCommand::address_of(const Account& account) {
-  if (!account.address.empty()) return account.address;
+Result<ChosenAccount> AccountCommand::choose(const PayerChoice& choice) {
   auto all = accounts(false);
   if (!all) return all.error();
-  const auto key = (*all)->open({account, std::nullopt});
-  if (!key) return key.error();
-  return key->address().checksummed();
+  if (choice.wallet_fd) return (*all)->choose(choice, "lightning");
+  if (choice.account) {
+    auto found = (*all)->find(*choice.account);
+    if (!found) return found.error();
+    return ChosenAccount{std::move(*found)};
+  }
+  auto who = (*all)->choose(choice, "tempo");
+  if (who || who.error().kind != Kind::account) return who;
+  // Somebody who only has a wallet means that.
+  const std::string& reason = who.error().reason;
+  const bool is_nowhere = reason == "no_account" || reason == "no_bus" || reason == "no_service" ||
+                          reason == "no_keychain";
+  const auto wallet = (*all)->default_wallet();
+  if (is_nowhere && wallet && *wallet) return ChosenAccount{**wallet};
+  return who;
+}
+
+Result<ChosenAccount> AccountCommand::chosen_key(const char* what_not, const char* hint) {
+  auto who = chosen();
+  if (who && who->account.is_wallet()) return Error{Kind::usage, what_not, hint};
+  return who;
 }
 
 Result<> AccountCommand::print_account(const Account& account, const std::string& sentence) {
@@ -133,19 +165,61 @@ Result<> AccountCommand::print_account(const Account& account, const std::string
   return print(sentence + account.name + "  " + account.address + "\n");
 }
 
-/// Stores a new key, then the account. The order matters: a name without a key would be worse than
-/// a key without a name, which `account list` still finds.
-Result<> AccountCommand::keep(const std::string& name, const PrivateKey& key) {
+Result<> AccountCommand::refuse_taken(const std::string& name) {
   if (auto valid = check_account_name(name); !valid) return valid;
   auto all = accounts(true);
   if (!all) return all.error();
-  if (const auto known = (*all)->find(name); known && known->source != "env") {
-    return Error{Kind::account, "account \"" + name + "\" exists already",
-                 "choose another name, or delete it first", "exists"};
+  const auto known = (*all)->find(name);
+  const bool is_away = !known && known.error().reason != "no_account" && store_ == "keychain";
+  if (is_away) {
+    Error error = known.error();
+    error.hint = "keep it in an encrypted file: --store file";
+    return error;
   }
+  if (!known || known->source == "env") return {};
+  return Error{Kind::account, "account \"" + name + "\" exists already",
+               "choose another name, or delete it first", "exists"};
+}
+
+/// Stores a new key, then the account. The order matters: a name without a key would be worse than
+/// a key without a name, which `account list` still finds.
+Result<> AccountCommand::keep(const std::string& name, const PrivateKey& key) {
+  if (auto free = refuse_taken(name); !free) return free;
+  auto all = accounts(true);
+  if (!all) return all.error();
   Account account{name, "tempo", key.address().checksummed(), store_};
   if (auto stored = (*all)->keystore_of(account).store(name, key); !stored) return stored;
   return (*all)->add(account);
+}
+
+/// Asks the wallet before anything is stored: what does not answer is not kept.
+Result<> AccountCommand::connect() {
+  const std::string name = name_.empty() ? "lightning" : name_;
+  if (auto free = refuse_taken(name); !free) return free;
+  auto given = read_connection_text(globals_->settings, wallet_fd_);
+  if (!given) return given.error();
+  auto all = accounts(true);
+  if (!all) return all.error();
+  const auto text = (*all)->connection({{}, std::nullopt, std::move(*given)});
+  if (!text) return text.error();
+  const auto report = ask_wallet(*text, client_for(*globals_));
+  if (!report) return report.error();
+  if (!report->info.can_pay) {
+    const std::string command = lightning::least_privilege(report->kind);
+    return Error{Kind::account, "this " + secret_word(report->address) + " does not permit to pay",
+                 command.empty() ? "" : "one that does: " + command, "permission"};
+  }
+  Account account{name, "lightning", report->address, "node", false, false, report->network};
+  if (auto kept = wallet_->keep_connection(name, *text, store_ == "file"); !kept) return kept;
+  if (auto added = (*all)->add(account); !added) return added;
+  if (const auto kept = (*all)->find(name)) account = *kept;
+  if (globals_->json) {
+    const std::vector<Money> held =
+        report->balance ? std::vector<Money>{*report->balance} : std::vector<Money>();
+    return show_json(account, report->balance ? &held : nullptr);
+  }
+  return print("connected " + account.name + "  " + printable(account.address) + "\n" +
+               table(describe(*report)));
 }
 
 Result<> AccountCommand::create() {
@@ -169,7 +243,7 @@ Result<> AccountCommand::import() {
     if (!key_file_.empty()) {
       auto all = accounts(false);
       if (!all) return all.error();
-      auto chosen = (*all)->choose({std::nullopt, std::nullopt, key_file_});
+      auto chosen = (*all)->choose({std::nullopt, std::nullopt, key_file_, std::nullopt}, "tempo");
       if (!chosen) return chosen.error();
       return (*all)->open(std::move(*chosen));
     }
@@ -200,8 +274,11 @@ Result<> AccountCommand::list() {
   }
   std::vector<std::vector<std::string>> rows;
   for (const Account& account : *found) {
-    rows.push_back({account.is_default ? "*" : "", printable(account.name, 64),
-                    account.address.empty() ? "(locked)" : account.address, account.source});
+    rows.push_back({account.is_default ? "*" : "", printable(account.name, 64), account.method,
+                    !account.address.empty()  ? printable(account.address)
+                    : account.source == "env" ? "(not read)"
+                                              : "(locked)",
+                    account.source});
   }
   return print(rows.empty() ? "no accounts; make one with: paycurl account create\n" : table(rows));
 }
@@ -213,10 +290,48 @@ Result<std::vector<Money>> AccountCommand::balances(const std::string& address) 
 Result<> AccountCommand::show(bool only_balances) {
   auto who = chosen();
   if (!who) return who.error();
-  const auto address = address_of(who->account);
-  if (!address) return address.error();
-  who->account.address = *address;
+  if (who->account.is_wallet()) return show_wallet(std::move(*who), only_balances);
   return show_account(who->account, only_balances);
+}
+
+/// What a wallet says now; without it what is known.
+Result<> AccountCommand::show_wallet(ChosenAccount who, bool only_balances) {
+  const Account account = who.account;
+  const auto report = [&]() -> Result<WalletReport> {
+    auto all = accounts(false);
+    if (!all) return all.error();
+    auto text = (*all)->connection(std::move(who));
+    if (!text) return text.error();
+    const auto checked = checked_connection(std::move(*text), account.address);
+    if (!checked) return checked.error();
+    return ask_wallet(*checked, client_for(*globals_));
+  }();
+  if (!report && only_balances) return report.error();
+  if (report && only_balances && !report->balance) return report->balance.error();
+  std::vector<Money> held;
+  if (report && report->balance) held.push_back(*report->balance);
+  if (!report && !globals_->silent) say_note("no balance: " + report.error().message);
+  if (globals_->json) return show_json(account, held.empty() ? nullptr : &held);
+  if (only_balances) return print(table({{describe(held.front()), held.front().asset.network}}));
+  const auto today = spent_today(account);
+  if (!today) return today.error();
+  std::vector<std::vector<std::string>> rows{{"account", printable(account.name, 64)},
+                                             {"address", printable(account.address)},
+                                             {"secret", account.source}};
+  for (const Money& money : *today) {
+    rows.push_back({"today", describe(money) + " on " + money.asset.network});
+  }
+  if (report) {
+    for (auto& row : describe(*report)) {
+      rows.push_back(std::move(row));
+    }
+  }
+  return print(table(rows));
+}
+
+std::vector<Asset> AccountCommand::tokens_of(const Account& account) const {
+  if (account.is_wallet()) return {satoshi_of(account.network)};
+  return network_.methods.front()->tokens();
 }
 
 /// An account as JSON, with the limits of every token that it can pay with.
@@ -229,7 +344,7 @@ Result<> AccountCommand::show_json(const Account& account, const std::vector<Mon
   daily.max_spend = limits->per_day;
   Json per_run = Json::array();
   Json per_day = Json::array();
-  for (const Asset& token : network_.methods.front()->tokens()) {
+  for (const Asset& token : tokens_of(account)) {
     if (const auto run = run_budget(token, *limits, {})) {
       per_run.push(money_json({run->limit, token}));
     }
@@ -283,20 +398,21 @@ Result<> AccountCommand::set_default() {
     if (!all) return all.error();
     const auto usual = (*all)->default_name();
     if (!usual) return usual.error();
-    return print(*usual + "\n");
+    const auto wallet = (*all)->default_wallet();
+    if (!wallet) return wallet.error();
+    return print(*usual + "\n" + (*wallet ? (*wallet)->name + "  lightning\n" : ""));
   }
   auto all = accounts(true);
   if (!all) return all.error();
   auto account = (*all)->find(name_);
   if (!account) return account.error();
-  const auto address = address_of(*account);
-  if (!address) return address.error();
-  account->address = *address;
+  ChosenAccount whole{std::move(*account)};
+  if (auto completed = wallet_->complete(whole); !completed) return completed;
   // The npm CLI's entries are keychain entries like ours.
-  if (account->source == "mppx") account->source = "keychain";
-  if (auto set = (*all)->set_default(*account); !set) return set;
-  account->is_default = true;
-  return print_account(*account, "default is ");
+  if (whole.account.source == "mppx") whole.account.source = "keychain";
+  if (auto set = (*all)->set_default(whole.account); !set) return set;
+  whole.account.is_default = true;
+  return print_account(whole.account, "default is ");
 }
 
 /// The bare key, to a terminal or a descriptor that was named.
@@ -318,7 +434,8 @@ Result<> AccountCommand::export_raw(const Account& account, const PrivateKey& ke
 }
 
 Result<> AccountCommand::export_key() {
-  auto who = chosen();
+  auto who = chosen_key("a wallet's connection is not exported: its secret is the wallet's",
+                        "make another one at the wallet itself");
   if (!who) return who.error();
   const Account account = who->account;
   auto all = accounts(false);
@@ -337,18 +454,12 @@ Result<> AccountCommand::export_key() {
 }
 
 /// Says what would be lost: the key, with what it still holds.
-Result<> AccountCommand::remove() {
-  if (name_.empty()) {
-    return Error{Kind::usage, "which account? name it", "see paycurl account list"};
-  }
-  auto who = chosen();
-  if (!who) return who.error();
-  const Account& account = who->account;
-  if (account.source == "env") {
-    return Error{Kind::usage, "this account is in the environment, not in a keystore"};
-  }
+Result<> AccountCommand::confirm_deletion(const Account& account) {
+  if (yes_) return {};
   std::string lost = account.address.empty() ? "its key" : "the key of " + account.address;
-  if (!account.address.empty() && !yes_) {
+  if (account.is_wallet()) {
+    lost = "the connection to " + (account.address.empty() ? "it" : printable(account.address));
+  } else if (!account.address.empty()) {
     const auto found = balances(account.address);
     std::string held;
     for (const Money& money : found ? *found : std::vector<Money>()) {
@@ -358,24 +469,50 @@ Result<> AccountCommand::remove() {
             : held.empty() ? ", which is empty"
                            : ", with " + held;
   }
-  if (!yes_) {
-    const auto agreed =
-        ask_yes(globals_->settings, "Delete account " + account.name + "? This loses " + lost +
-                                        ", unless you have a copy.");
-    if (!agreed) {
-      return Error{Kind::usage, "deleting loses " + lost, "to do it without a terminal: --yes"};
-    }
-    if (!*agreed) return Error{Kind::declined, "you said no", "", "confirm"};
+  const auto agreed =
+      ask_yes(globals_->settings, "Delete account " + account.name + "? This loses " + lost +
+                                      ", unless you have a copy.");
+  if (!agreed) {
+    return Error{Kind::usage, "deleting loses " + lost, "to do it without a terminal: --yes"};
+  }
+  if (!*agreed) return Error{Kind::declined, "you said no", "", "confirm"};
+  return {};
+}
+
+/// The secret, then the row.
+Result<> AccountCommand::forget(const Account& account) {
+  auto all = accounts(false);
+  if (!all) return all.error();
+  auto removed = account.is_wallet() ? (*all)
+                                           ->store_of_wallet(account.name)
+                                           .remove(SecretPurpose::lightning_wallet, account.name)
+                                     : (*all)->keystore_of(account).remove(account.name);
+  // A row without a connection is good for nothing.
+  const bool was_gone = !removed && account.is_wallet() && removed.error().reason == "no_account";
+  if (!removed && !was_gone) return removed;
+  const auto state = wallet_->state(false);
+  if (!state) return state.error();
+  return *state == nullptr ? Result<>() : (*all)->forget(account.name);
+}
+
+Result<> AccountCommand::remove() {
+  if (name_.empty()) {
+    return Error{Kind::usage, "which account? name it", "see paycurl account list"};
   }
   auto all = accounts(false);
   if (!all) return all.error();
-  if (auto removed = (*all)->keystore_of(account).remove(account.name); !removed) return removed;
-  const auto state = wallet_->state(false);
-  if (!state) return state.error();
-  if (*state != nullptr) {
-    if (auto forgotten = (*all)->forget(account.name); !forgotten) return forgotten;
+  const auto account = (*all)->find(name_);
+  if (!account) return account.error();
+  if (account->source == "env") {
+    return Error{Kind::usage, "this account is in the environment, not in a keystore"};
   }
-  return print_account(account, "deleted ");
+  if (auto confirmed = confirm_deletion(*account); !confirmed) return confirmed;
+  if (auto forgotten = forget(*account); !forgotten) return forgotten;
+  if (account->is_wallet() && !globals_->silent) {
+    say_note("its " + secret_word(account->address) +
+             " is still valid: revoke it at the wallet if nobody else uses it");
+  }
+  return print_account(*account, "deleted ");
 }
 
 Result<> AccountCommand::wait_for_funds(const std::string& address,
@@ -404,13 +541,11 @@ Result<> AccountCommand::wait_for_funds(const std::string& address,
 }
 
 Result<> AccountCommand::fund() {
-  auto who = chosen();
+  auto who = chosen_key("a Lightning wallet is not funded by paycurl", "pay to it at the wallet");
   if (!who) return who.error();
-  const auto address = address_of(who->account);
-  if (!address) return address.error();
-  who->account.address = *address;
+  const std::string address = who->account.address;
   if (options_.network == "mainnet") {
-    if (auto printed = print(*address + "\n"); !printed) return printed;
+    if (auto printed = print(address + "\n"); !printed) return printed;
     return Error{Kind::usage, "there is no faucet on the main network",
                  "send a dollar token of Tempo to the address above"};
   }
@@ -418,11 +553,11 @@ Result<> AccountCommand::fund() {
   auto network = make_network(*globals_, options_);
   if (!network) return network.error();
   network_ = std::move(*network);
-  const auto before = balances(*address);
+  const auto before = balances(address);
   if (!before) return before.error();
-  const auto sent = network_.methods.front()->fund(*address, *network_.client);
+  const auto sent = network_.methods.front()->fund(address, *network_.client);
   if (!sent) return sent.error();
-  if (auto arrived = wait_for_funds(*address, *before); !arrived) return arrived;
+  if (auto arrived = wait_for_funds(address, *before); !arrived) return arrived;
   return show_account(who->account, true);
 }
 

@@ -45,8 +45,27 @@ Error unknown_option(const std::string& option) {
   return error;
 }
 
+/// Whether `text` begins as the connections to wallets do.
+bool is_connection(std::string_view text) {
+  constexpr std::array<std::string_view, 6> kStarts{
+      "lndconnect:",        "clnrest", "phoenixd:", "lnbits", "nostr+walletconnect:",
+      "nostrwalletconnect:"};
+  const std::string start = lower(text.substr(0, 24));
+  return start.find(':') != std::string::npos &&
+         std::any_of(kStarts.begin(), kStarts.end(),
+                     [&](std::string_view known) { return start.starts_with(known); });
+}
+
 /// Refuses what must not be repeated in a message or a process list.
 Result<> refuse_keys_in_arguments(const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments) {
+    const std::size_t equals = argument.starts_with("--") ? argument.find('=') : std::string::npos;
+    const std::size_t value = equals == std::string::npos ? 0 : equals + 1;
+    if (!is_connection(std::string_view(argument).substr(value))) continue;
+    return Error{Kind::usage, "a wallet's connection does not belong on a command line",
+                 "give it on standard input or with --wallet-fd N; the one you gave is now in your "
+                 "shell's history"};
+  }
   for (const std::string& argument : arguments) {
     if (argument == "--") return {};
     if (argument == "--private-key" || argument.starts_with("--private-key=")) {
@@ -276,7 +295,8 @@ const std::vector<CommandEntry>& command_table() {
       {"request", "", "[options] URL...", "make a request and pay for it when asked (the default)",
        &make_request},
       {"account", "accounts",
-       "create | import | list | show | default | export | delete | fund | balance [NAME]",
+       "create | import | connect | list | show | default | export | delete | fund | balance "
+       "[NAME]",
        "the accounts that pay", &make_account},
       {"sessions", "session", "list | show | close | sync | import [ID | URL]",
        "payment channels, and what lies in them", &make_sessions},

@@ -64,11 +64,22 @@ bool wants_meter(const Globals& globals, const RequestOptions& options) {
   return !options.outputs.empty() || options.remote_names > 0 || !is_terminal(STDOUT_FILENO);
 }
 
-std::unique_ptr<http::Client> make_client(const Globals& globals, const RequestOptions& options) {
+/// What all clients of this process have in common.
+http::Settings basic_settings(const Globals& globals) {
   http::Settings settings;
-  settings.user_agent = options.has_user_agent ? options.user_agent : user_agent();
-  settings.ca_file = options.cacert.empty() ? globals.settings.ca_file : options.cacert;
-  settings.ca_path = options.capath.empty() ? globals.settings.ca_path : options.capath;
+  settings.user_agent = user_agent();
+  settings.ca_file = globals.settings.ca_file;
+  settings.ca_path = globals.settings.ca_path;
+  settings.interrupt_fd = watch_signals();
+  settings.interruption = &caught_signal;
+  return settings;
+}
+
+std::unique_ptr<http::Client> make_client(const Globals& globals, const RequestOptions& options) {
+  http::Settings settings = basic_settings(globals);
+  if (options.has_user_agent) settings.user_agent = options.user_agent;
+  if (!options.cacert.empty()) settings.ca_file = options.cacert;
+  if (!options.capath.empty()) settings.ca_path = options.capath;
   settings.insecure = options.insecure;
   settings.proxy = options.proxy;
   settings.http_version = options.http_version;
@@ -83,8 +94,6 @@ std::unique_ptr<http::Client> make_client(const Globals& globals, const RequestO
       meter->show(received, expected);
     };
   }
-  settings.interrupt_fd = watch_signals();
-  settings.interruption = &caught_signal;
   return http::make_client(std::move(settings));
 }
 
@@ -98,6 +107,7 @@ Result<MethodOptions> method_options_of(const Globals& globals, const RequestOpt
     return given.empty() ? settings.rpc_url_of(chain) : given;
   };
   method.offline = options.offline;
+  method.wallet_client = client_for(globals);
   if (options.push) method.push = true;
   if (options.pull) method.push = false;
   for (const std::string& option : options.method_options) {
@@ -115,6 +125,15 @@ Result<MethodOptions> method_options_of(const Globals& globals, const RequestOpt
 }
 
 }  // namespace
+
+lightning::ClientFor client_for(const Globals& globals) {
+  return [settings = basic_settings(globals)](const std::string& ca_pem) {
+    http::Settings own = settings;
+    own.ca_pem = ca_pem;
+    own.direct = true;
+    return http::make_client(std::move(own));
+  };
+}
 
 Result<Network> make_network(const Globals& globals, const RequestOptions& options) {
   Network network;

@@ -6,6 +6,7 @@
 #include "commands/command.h"
 #include "commands/request_options.h"
 #include "src/http/client.h"
+#include "src/methods/lightning/node.h"
 #include "src/methods/methods.h"
 #include "src/protocols/protocols.h"
 
@@ -23,6 +24,9 @@ struct Network {
   std::vector<Method*> method_list() const;
   std::vector<const Protocol*> protocol_list() const;
 };
+
+/// Clients for wallets and nodes: without the command line's proxy, trace, -k and certificates.
+lightning::ClientFor client_for(const Globals& globals);
 
 /// Kind::usage when a method does not know an option.
 Result<Network> make_network(const Globals& globals, const RequestOptions& options);

@@ -132,7 +132,8 @@ int RequestCommand::close_sessions(const Globals& globals) {
   plan.deadlines = paid_deadlines_of(options_);
   int status = 0;
   for (const Channel& channel : used_) {
-    const auto spender = wallet_->spender_of({channel.account, channel.payer}, limits_);
+    const auto spender =
+        wallet_->spender_of({channel.account, channel.payer}, limits_, channel.method);
     Closed closed;
     closed.channel = channel;
     if (spender) {
@@ -234,21 +235,22 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
   flow.paid_deadlines = paid_deadlines_of(options_);
   const Expectations& expected = limits_.expected;
   flow.must_charge = expected.amount || expected.recipient || expected.currency;
-  FlowParts parts{
-      *network_.client,
-      network_.protocol_list(),
-      network_.method_list(),
-      limits_,
-      wallet_->signed_so_far(),
-      [this] { return wallet_->known_channels(); },
-      nullptr,
-      [this](const std::string&) { return wallet_->spender(payer_of(options_), limits_); },
-      [this, &globals](const Offer& offer, const Payer& payer) {
-        return confirm(globals, offer, payer);
-      },
-      globals.settings.state_folder,
-      audience,
-      &system_now};
+  FlowParts parts{*network_.client,
+                  network_.protocol_list(),
+                  network_.method_list(),
+                  limits_,
+                  wallet_->signed_so_far(),
+                  [this] { return wallet_->known_channels(); },
+                  nullptr,
+                  [this](const std::string& method) {
+                    return wallet_->spender(payer_of(options_), limits_, method);
+                  },
+                  [this, &globals](const Offer& offer, const Payer& payer) {
+                    return confirm(globals, offer, payer);
+                  },
+                  globals.settings.state_folder,
+                  audience,
+                  &system_now};
   return Flow(std::move(parts), std::move(flow));
 }
 
@@ -447,7 +449,7 @@ Result<Json> RequestCommand::quote_json(const Outcome& outcome) {
       std::find_if(outcome.offers.begin(), outcome.offers.end(),
                    [&](const Offer& offer) { return offer.number == outcome.chosen; });
   if (outcome.error || chosen == outcome.offers.end()) return Json();
-  const auto payer = wallet_->payer(payer_of(options_));
+  const auto payer = wallet_->payer(payer_of(options_), chosen->method->name());
   if (!payer) return payer.error();
   const Spend& spend = chosen->quote->spend;
   const auto budget = run_budget(spend.total.asset, limits_, {total_, {}});

@@ -161,7 +161,9 @@ void declare_payer(OptionSet& set, RequestOptions& o) {
       .value("--password-fd", o.password_fd, "N",
              "read the key file's password from this descriptor")
       .value("--password-file", o.password_file, "FILE",
-             "read the key file's password from this file");
+             "read the key file's password from this file")
+      .value("--wallet-fd", o.wallet_fd, "N",
+             "read a Lightning wallet's connection from this descriptor");
 }
 
 http::Duration duration_of(double seconds) {
@@ -228,6 +230,9 @@ Result<> check_request_options(const RequestOptions& o, const Globals& globals) 
   }
   if (!o.account.empty() && (o.key_fd || !o.key_file.empty())) {
     return contradiction("-a and a key of --key-fd or --key-file are two payers");
+  }
+  if (o.wallet_fd && (o.wallet_fd == o.key_fd || o.wallet_fd == o.password_fd)) {
+    return contradiction("--wallet-fd needs a descriptor of its own");
   }
   if (int{o.sse} + int{o.sse_json} + int{o.text} > 1) {
     return contradiction("--sse, --sse-json and --text exclude each other");
@@ -359,6 +364,7 @@ PayerChoice payer_of(const RequestOptions& options) {
   if (!options.account.empty()) choice.account = options.account;
   choice.key_fd = options.key_fd;
   if (!options.key_file.empty()) choice.key_file = options.key_file;
+  choice.wallet_fd = options.wallet_fd;
   return choice;
 }
 

@@ -69,7 +69,7 @@ struct RequestOptions {
 
   // Who pays
   std::string account, key_file, password_file;
-  std::optional<int> key_fd, password_fd;
+  std::optional<int> key_fd, password_fd, wallet_fd;
 };
 
 /// Declares them all; `options` must outlive the parsing.

@@ -192,7 +192,7 @@ Result<std::vector<Channel>> SessionsCommand::mppx_sessions() const {
 Result<std::vector<Payer>> SessionsCommand::payers() {
   std::vector<Payer> found;
   if (!options_.account.empty() || globals_->settings.has_private_key) {
-    const auto payer = wallet_->payer(payer_of(options_));
+    const auto payer = wallet_->payer(payer_of(options_), "tempo");
     if (!payer) return payer.error();
     found.push_back({(*payer)->name, (*payer)->address});
     return found;
@@ -204,7 +204,8 @@ Result<std::vector<Payer>> SessionsCommand::payers() {
   if (!all) return all.error();
   if (!note.empty()) say_note(note);
   for (const Account& account : *all) {
-    if (!account.address.empty()) found.push_back({account.name, account.address});
+    const bool has_channels = !account.address.empty() && !account.is_wallet();
+    if (has_channels) found.push_back({account.name, account.address});
   }
   return found;
 }
@@ -440,7 +441,7 @@ Result<std::vector<Channel>> SessionsCommand::targets(Channels& known) {
 
 Result<Spender*> SessionsCommand::spender_of(const Channel& channel) {
   const std::string account = options_.account.empty() ? channel.account : options_.account;
-  return wallet_->spender_of({account, channel.payer}, limits_);
+  return wallet_->spender_of({account, channel.payer}, limits_, channel.method);
 }
 
 ClosePlan SessionsCommand::plan_of_close() const {

@@ -9,6 +9,7 @@
 #include "commands/output.h"
 #include "commands/prompt.h"
 #include "src/base/text.h"
+#include "src/methods/lightning/connection.h"
 
 namespace paycurl {
 namespace {
@@ -28,10 +29,14 @@ Wallet::Wallet(const Globals& globals, PasswordChoice password)
     : globals_(globals), password_(std::move(password)) {
   const Settings& settings = globals_.settings;
   const bool may_prompt = !settings.no_prompt && settings.has_display && is_terminal(STDIN_FILENO);
-  keychain_ = make_keychain(may_prompt, [](std::string_view sentence) { say_note(sentence); });
-  files_ = make_key_folder(
-      settings.data_folder + "/keys",
-      [this](std::string_view question, bool fresh) { return this->password(question, fresh); });
+  const auto say_it = [](std::string_view sentence) { say_note(sentence); };
+  const PasswordSource ask = [this](std::string_view question, bool fresh) {
+    return this->password(question, fresh);
+  };
+  keychain_ = make_keychain(may_prompt, say_it);
+  files_ = make_key_folder(settings.data_folder + "/keys", ask);
+  secrets_ = make_secret_keychain(may_prompt, say_it);
+  secret_files_ = make_secret_folder(settings.data_folder + "/keys", ask);
 }
 
 Wallet::~Wallet() = default;
@@ -97,72 +102,171 @@ Result<Accounts*> Wallet::accounts(bool create_state) {
   if (!database) return database.error();
   if (!accounts_) {
     accounts_.emplace(
-        globals_.settings, *database, *keychain_, *files_,
+        globals_.settings, *database,
+        Keystores{keychain_.get(), files_.get(), secrets_.get(), secret_files_.get()},
         [this](std::string_view question, bool fresh) { return this->password(question, fresh); });
   }
   return &*accounts_;
 }
 
-Result<const Account*> Wallet::payer(const PayerChoice& choice) {
-  if (payer_) return &*payer_;
-  const auto all = accounts(false);
-  if (!all) return all.error();
-  auto chosen = (*all)->choose(choice);
-  if (!chosen) return chosen.error();
-  chosen_.emplace(std::move(*chosen));
-  if (chosen_->account.address.empty()) {
-    // Only the key tells the address: a keychain entry that paycurl did not make.
-    auto key = (*all)->open(std::move(*chosen_));
-    if (!key) return key.error();
-    chosen_->account.address = key->address().checksummed();
-    chosen_->key.emplace(std::move(*key));
-  }
-  payer_ = chosen_->account;
-  return &*payer_;
+Result<> Wallet::keep_connection(const std::string& name, const Secret& text, bool in_file) {
+  SecretStore& store = in_file ? *secret_files_ : *secrets_;
+  return store.store(SecretPurpose::lightning_wallet, name, text, false);
 }
 
-Result<Spender*> Wallet::spender(const PayerChoice& choice, const Limits& limits) {
-  if (spender_) return &*spender_;
-  const auto who = payer(choice);
-  if (!who) return who.error();
+Result<> Wallet::complete(ChosenAccount& chosen) {
+  if (!chosen.account.address.empty()) return {};
+  const auto all = accounts(false);
+  if (!all) return all.error();
+  Account account = chosen.account;
+  if (account.is_wallet()) {
+    auto text = (*all)->connection(std::move(chosen));
+    if (!text) return text.error();
+    const auto connection = lightning::read_connection(text->text());
+    if (!connection) {
+      Error error = connection.error();
+      error.kind = Kind::account;
+      return error;
+    }
+    account.address = connection->name();
+    account.network = connection->network;
+    chosen = {std::move(account), std::nullopt, std::move(*text)};
+    return {};
+  }
+  auto key = (*all)->open(std::move(chosen));
+  if (!key) return key.error();
+  account.address = key->address().checksummed();
+  chosen = {std::move(account), std::move(*key)};
+  return {};
+}
+
+Result<Wallet::Paying*> Wallet::choose(const PayerChoice& choice, std::string_view method) {
+  const auto known = paying_.find(method);
+  if (known != paying_.end()) return &known->second;
+  const auto all = accounts(false);
+  if (!all) return all.error();
+  auto chosen = (*all)->choose(choice, method);
+  if (!chosen) return chosen.error();
+  if (auto completed = complete(*chosen); !completed) return completed.error();
+  Account account = chosen->account;
+  Paying paying{std::move(*chosen), std::move(account)};
+  return &paying_.emplace(method, std::move(paying)).first->second;
+}
+
+Result<const Account*> Wallet::payer(const PayerChoice& choice, std::string_view method) {
+  const auto paying = choose(choice, method);
+  if (!paying) return paying.error();
+  return &(*paying)->account;
+}
+
+Result<Spender*> Wallet::spender(const PayerChoice& choice, const Limits& limits,
+                                 std::string_view method) {
+  const auto paying = choose(choice, method);
+  if (!paying) return paying.error();
+  const Account& account = (*paying)->account;
+  PayerSource source;
+  if (account.is_wallet()) {
+    source.connection = [this, paying = *paying]() -> Result<Secret> {
+      auto text = (*accounts(false))->connection(std::move(paying->chosen));
+      if (!text) return text.error();
+      return checked_connection(std::move(*text), paying->account.address);
+    };
+  } else {
+    source.key = [this, paying = *paying] {
+      return (*accounts(false))->open(std::move(paying->chosen));
+    };
+  }
+  return add_spender({account.name, account.address}, std::move(source), limits, method);
+}
+
+/// The spender of that payer when there is one already, else a new one: a variable or a descriptor
+/// gives its secret only once.
+Result<Spender*> Wallet::add_spender(const Payer& payer, PayerSource source, const Limits& limits,
+                                     std::string_view method) {
+  for (const Purse& purse : purses_) {
+    const Payer& other = purse.spender->payer();
+    const bool is_same =
+        purse.method == method && other.account == payer.account && other.address == payer.address;
+    if (is_same) return purse.spender.get();
+  }
   const auto journal = ledger();
   if (!journal) return journal.error();
   const auto open_channels = channels();
   if (!open_channels) return open_channels.error();
-  spender_.emplace(
-      **journal, **open_channels, limits, Payer{(*who)->name, (*who)->address},
-      PayerSource{[this] { return (*accounts(false))->open(std::move(*chosen_)); }, {}},
-      &system_now);
-  return &*spender_;
+  purses_.push_back(
+      {std::string(method), std::make_unique<Spender>(**journal, **open_channels, limits, payer,
+                                                      std::move(source), &system_now)});
+  return purses_.back().spender.get();
 }
 
 std::vector<Money> Wallet::signed_so_far() const {
-  return spender_ ? spender_->signed_in_this_run() : std::vector<Money>();
+  std::vector<Money> sums;
+  for (const Purse& purse : purses_) {
+    for (const Money& money : purse.spender->signed_in_this_run()) {
+      add_money(sums, money);
+    }
+  }
+  return sums;
 }
 
-Result<Spender*> Wallet::spender_of(const Payer& payer, const Limits& limits) {
-  const auto journal = ledger();
-  if (!journal) return journal.error();
-  // The key of the row before: a variable or a descriptor gives it only once.
-  const bool same = spender_ && spender_->payer().account == payer.account &&
-                    spender_->payer().address == payer.address;
-  if (same) return &*spender_;
-  const auto open = [this, account = payer.account]() -> Result<PrivateKey> {
+PayerSource Wallet::source_of(const Payer& payer, std::string_view method) {
+  PayerChoice choice;
+  // Secrets that were handed over have no name; the same variable may still be set.
+  const bool is_path = payer.account.find('/') != std::string::npos;
+  const bool has_name = payer.account != "env" && payer.account != "key-fd" &&
+                        payer.account != "wallet-fd" && !payer.account.empty();
+  if (is_path) {
+    choice.key_file = payer.account;
+  } else if (has_name) {
+    choice.account = payer.account;
+  }
+  const auto choose_again = [this, choice, payer,
+                             name = std::string(method)]() -> Result<ChosenAccount> {
+    const auto known = paying_.find(name);
+    if (known != paying_.end() && known->second.account.name == payer.account &&
+        known->second.account.address == payer.address) {
+      return std::move(known->second.chosen);
+    }
     const auto all = accounts(false);
     if (!all) return all.error();
-    PayerChoice choice;
-    // Keys that were handed over have no name; the same variable may still be set.
-    const bool has_name = account != "env" && account != "key-fd" && !account.empty();
-    if (has_name) choice.account = account;
-    if (account.find('/') != std::string::npos) choice = {std::nullopt, std::nullopt, account};
-    auto chosen = (*all)->choose(choice);
-    if (!chosen) return chosen.error();
-    return (*all)->open(std::move(*chosen));
+    return (*all)->choose(choice, name);
   };
-  const auto open_channels = channels();
-  if (!open_channels) return open_channels.error();
-  spender_.emplace(**journal, **open_channels, limits, payer, PayerSource{open, {}}, &system_now);
-  return &*spender_;
+  PayerSource source;
+  if (method == "lightning") {
+    source.connection = [this, choose_again, address = payer.address]() -> Result<Secret> {
+      auto chosen = choose_again();
+      if (!chosen) return chosen.error();
+      auto text = (*accounts(false))->connection(std::move(*chosen));
+      if (!text) return text.error();
+      return checked_connection(std::move(*text), address);
+    };
+  } else {
+    source.key = [this, choose_again]() -> Result<PrivateKey> {
+      auto chosen = choose_again();
+      if (!chosen) return chosen.error();
+      return (*accounts(false))->open(std::move(*chosen));
+    };
+  }
+  return source;
+}
+
+Result<Spender*> Wallet::spender_of(const Payer& payer, const Limits& limits,
+                                    std::string_view method) {
+  return add_spender(payer, source_of(payer, method), limits, method);
+}
+
+Result<Secret> checked_connection(Secret text, const std::string& address) {
+  const auto connection = lightning::read_connection(text.text());
+  if (!connection) {
+    Error error = connection.error();
+    error.kind = Kind::account;
+    return error;
+  }
+  if (connection->name() == address) return text;
+  return Error{
+      Kind::account,
+      "the connection is to " + printable(connection->name()) + ", not to " + printable(address),
+      "another wallet took its place; see paycurl account list", "ambiguous"};
 }
 
 }  // namespace paycurl

@@ -1,8 +1,12 @@
 // Puts journal, accounts, limits and keystores together, each opened when it is first needed.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "commands/command.h"
 #include "wallet/accounts.h"
@@ -34,31 +38,57 @@ class Wallet {
   /// The payment channels, beside the journal.
   Result<Channels*> channels();
 
-  /// Who pays; chosen once.
-  Result<const Account*> payer(const PayerChoice& choice);
-  /// The spender of that payer; opens the key when it first signs.
-  Result<Spender*> spender(const PayerChoice& choice, const Limits& limits);
-  /// What this process signed away until now.
+  /// Who pays what `method` pays; chosen once for each.
+  Result<const Account*> payer(const PayerChoice& choice, std::string_view method);
+  /// The spender of that payer; opens the key or the connection when it first needs it.
+  Result<Spender*> spender(const PayerChoice& choice, const Limits& limits,
+                           std::string_view method);
+  /// What this process signed away until now, by all methods.
   std::vector<Money> signed_so_far() const;
   /// A spender of an account by name: the one that began a payment or opened a channel.
-  Result<Spender*> spender_of(const Payer& payer, const Limits& limits);
+  Result<Spender*> spender_of(const Payer& payer, const Limits& limits, std::string_view method);
+
+  /// Stores the connection of a new wallet, in an encrypted file or the keychain.
+  Result<> keep_connection(const std::string& name, const Secret& text, bool in_file);
+  /// Fills in what only the secret tells: the address of a key in the keychain that paycurl did not
+  /// make, the name of a wallet whose row is not there.
+  Result<> complete(ChosenAccount& chosen);
 
   /// The password that the user named, or one typed at the terminal.
   Result<Secret> password(std::string_view question, bool fresh);
 
  private:
+  struct Paying {
+    ChosenAccount chosen;
+    Account account;
+  };
+  struct Purse {
+    std::string method;
+    std::unique_ptr<Spender> spender;
+  };
+
+  Result<Paying*> choose(const PayerChoice& choice, std::string_view method);
+  Result<Spender*> add_spender(const Payer& payer, PayerSource source, const Limits& limits,
+                               std::string_view method);
+  PayerSource source_of(const Payer& payer, std::string_view method);
+
   const Globals& globals_;
   PasswordChoice password_;
   Secret given_password_;  // a descriptor can be read only once
   std::unique_ptr<Keystore> keychain_;
   std::unique_ptr<Keystore> files_;
+  std::unique_ptr<SecretStore> secrets_;
+  std::unique_ptr<SecretStore> secret_files_;
   std::optional<Database> database_;
   std::optional<Ledger> ledger_;
   std::optional<Channels> channels_;
   std::optional<Accounts> accounts_;
-  std::optional<ChosenAccount> chosen_;
-  std::optional<Account> payer_;
-  std::optional<Spender> spender_;
+  std::map<std::string, Paying, std::less<>> paying_;  // by method
+  std::vector<Purse> purses_;
 };
+
+/// The connection of a wallet that must be the one called `address`. Kind::account when something
+/// replaced it.
+Result<Secret> checked_connection(Secret text, const std::string& address);
 
 }  // namespace paycurl

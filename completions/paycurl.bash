@@ -14,14 +14,14 @@ _paycurl() {
   case $command in
     account)
       if [[ $COMP_CWORD -eq 2 && $cur != -* ]]; then
-        COMPREPLY=($(compgen -W 'create import list show default export delete fund balance' -- "$cur"))
+        COMPREPLY=($(compgen -W 'create import connect list show default export delete fund balance' -- "$cur"))
         return
       fi
       case $prev in
         --key-file|--password-file|-o|--output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        -a|--account|--store|--key-fd|--key-file|--password-fd|--password-file|-o|--output|--fd|--network|--rpc-url|-m|--max-time|--format|--color) return ;;
+        -a|--account|--store|--key-fd|--key-file|--wallet-fd|--password-fd|--password-file|-o|--output|--fd|--network|--rpc-url|-m|--max-time|--format|--color) return ;;
       esac
-      COMPREPLY=($(compgen -W '-a --account --store --key-fd --key-file --password-fd --password-file -o --output --raw --fd --yes --fund --network --rpc-url -m --max-time -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable' -- "$cur"))
+      COMPREPLY=($(compgen -W '-a --account --store --key-fd --key-file --wallet-fd --password-fd --password-file -o --output --raw --fd --yes --fund --network --rpc-url -m --max-time -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable' -- "$cur"))
       ;;
     sessions)
       if [[ $COMP_CWORD -eq 2 && $cur != -* ]]; then
@@ -54,9 +54,9 @@ _paycurl() {
     *)
       case $prev in
         --cacert|--capath|-o|--output|-D|--dump-header|--key-file|--password-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        -X|--request|-H|--header|-d|--data|--json|--data-ascii|--data-raw|--data-binary|--data-urlencode|-F|--form|--form-string|-A|--user-agent|-e|--referer|-u|--user|--oauth2-bearer|--bearer|--proto-default|--url|-m|--max-time|--max-redirs|--cacert|--capath|-x|--proxy|--connect-timeout|-y|--speed-time|-Y|--speed-limit|-o|--output|-D|--dump-header|-w|--write-out|--max-spend|--max-deposit|--max-fee|--expect-amount|--expect-recipient|--expect-currency|--expect-status|--token|--method|--intent|--currency|--network|--challenge|--protocol|-M|--method-option|--rpc-url|--session|--deposit|--lock-timeout|-a|--account|--key-fd|--key-file|--password-fd|--password-file|--format|--color) return ;;
+        -X|--request|-H|--header|-d|--data|--json|--data-ascii|--data-raw|--data-binary|--data-urlencode|-F|--form|--form-string|-A|--user-agent|-e|--referer|-u|--user|--oauth2-bearer|--bearer|--proto-default|--url|-m|--max-time|--max-redirs|--cacert|--capath|-x|--proxy|--connect-timeout|-y|--speed-time|-Y|--speed-limit|-o|--output|-D|--dump-header|-w|--write-out|--max-spend|--max-deposit|--max-fee|--expect-amount|--expect-recipient|--expect-currency|--expect-status|--token|--method|--intent|--currency|--network|--challenge|--protocol|-M|--method-option|--rpc-url|--session|--deposit|--lock-timeout|-a|--account|--key-fd|--key-file|--password-fd|--password-file|--wallet-fd|--format|--color) return ;;
       esac
-      COMPREPLY=($(compgen -W '-X --request -H --header -d --data --json --data-ascii --data-raw --data-binary --data-urlencode -F --form --form-string -G --get -I --head -A --user-agent -e --referer -u --user --basic --oauth2-bearer --bearer --proto-default -g --globoff --url -L --location -m --max-time --max-redirs --compressed -k --insecure --cacert --capath -x --proxy -0 --http1.0 --http1.1 --http2 --connect-timeout -y --speed-time -Y --speed-limit -o --output -i --include -f --fail -O --remote-name -D --dump-header --fail-with-body -S --show-error -w --write-out -N --no-buffer -# --progress-bar --progress-meter --spool --sse --sse-json --text --inspect --dry-run --pay --max-spend --max-deposit --max-fee --confirm --yes --expect-amount --expect-recipient --expect-currency --expect-status --expect-receipt --token --allow-http --method --intent --currency --network --challenge --protocol --push --pull -M --method-option --rpc-url --offline --session --no-session --deposit --close --lock-timeout -a --account --key-fd --key-file --password-fd --password-file -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable' -- "$cur"))
+      COMPREPLY=($(compgen -W '-X --request -H --header -d --data --json --data-ascii --data-raw --data-binary --data-urlencode -F --form --form-string -G --get -I --head -A --user-agent -e --referer -u --user --basic --oauth2-bearer --bearer --proto-default -g --globoff --url -L --location -m --max-time --max-redirs --compressed -k --insecure --cacert --capath -x --proxy -0 --http1.0 --http1.1 --http2 --connect-timeout -y --speed-time -Y --speed-limit -o --output -i --include -f --fail -O --remote-name -D --dump-header --fail-with-body -S --show-error -w --write-out -N --no-buffer -# --progress-bar --progress-meter --spool --sse --sse-json --text --inspect --dry-run --pay --max-spend --max-deposit --max-fee --confirm --yes --expect-amount --expect-recipient --expect-currency --expect-status --expect-receipt --token --allow-http --method --intent --currency --network --challenge --protocol --push --pull -M --method-option --rpc-url --offline --session --no-session --deposit --close --lock-timeout -a --account --key-fd --key-file --password-fd --password-file --wallet-fd -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable' -- "$cur"))
       ;;
   esac
 }

@@ -13,25 +13,51 @@ namespace paycurl {
 namespace {
 
 constexpr std::string_view kColumns =
-    "SELECT name, method, address, source, is_default FROM accounts ";
+    "SELECT name, method, address, source, is_default, network FROM accounts ";
 
 Account read_account(const Statement& row) {
-  return {row.text(0), row.text(1),         row.text(2),
-          row.text(3), row.integer(4) != 0, row.text(3) == "file"};
+  return {row.text(0),         row.text(1),           row.text(2), row.text(3),
+          row.integer(4) != 0, row.text(3) == "file", row.text(5)};
+}
+
+Error wrong_kind(const Account& account) {
+  const std::string name = "account \"" + printable(account.name) + "\" ";
+  if (account.is_wallet()) {
+    return {Kind::account, name + "is a Lightning wallet, which this payment cannot come from",
+            "name another account with -a, or choose another offer with --method lightning",
+            "no_account"};
+  }
+  return {Kind::account, name + "is no Lightning wallet, and this payment needs one",
+          "name another account with -a, or choose another offer with --method " + account.method,
+          "no_account"};
+}
+
+/// A copy without white space around it, which files and people add.
+Secret without_space(const Secret& text) {
+  const std::string_view kept = trimmed(text.text());
+  Secret copy;
+  copy.assign({reinterpret_cast<const std::uint8_t*>(kept.data()), kept.size()});
+  return copy;
 }
 
 }  // namespace
 
-Accounts::Accounts(const Settings& settings, Database* state, Keystore& keychain, Keystore& files,
+Accounts::Accounts(const Settings& settings, Database* state, const Keystores& stores,
                    PasswordSource password)
-    : settings_(settings),
-      state_(state),
-      keychain_(keychain),
-      files_(files),
-      password_(std::move(password)) {}
+    : settings_(settings), state_(state), stores_(stores), password_(std::move(password)) {}
 
 Keystore& Accounts::keystore_of(const Account& account) {
-  return account.source == "file" ? files_ : keychain_;
+  return account.source == "file" ? *stores_.files : *stores_.keychain;
+}
+
+bool Accounts::has_wallet_file(const std::string& name) const {
+  const auto files = stores_.secret_files->list(SecretPurpose::lightning_wallet);
+  return files && std::any_of(files->keys.begin(), files->keys.end(),
+                              [&](const StoredKey& file) { return file.name == name; });
+}
+
+SecretStore& Accounts::store_of_wallet(const std::string& name) {
+  return has_wallet_file(name) ? *stores_.secret_files : *stores_.secrets;
 }
 
 Result<ChosenAccount> Accounts::from_key(const char* name, PrivateKey key) {
@@ -43,7 +69,7 @@ Result<ChosenAccount> Accounts::from_file(const std::string& path) {
   const auto file = read_key_file(path);
   if (!file) return file.error();
   if (file->address) {
-    return ChosenAccount{{path, "tempo", file->address->checksummed(), "file"}, std::nullopt};
+    return ChosenAccount{{path, "tempo", file->address->checksummed(), "file"}};
   }
   const auto password = password_("Password of " + printable(path), false);
   if (!password) return password.error();
@@ -52,7 +78,47 @@ Result<ChosenAccount> Accounts::from_file(const std::string& path) {
   return ChosenAccount{{path, "tempo", key->address().checksummed(), "file"}, std::move(*key)};
 }
 
-Result<ChosenAccount> Accounts::choose(const PayerChoice& choice) {
+Result<ChosenAccount> Accounts::choose(const PayerChoice& choice, std::string_view method) {
+  return method == "lightning" ? choose_wallet(choice) : choose_key(choice);
+}
+
+Result<ChosenAccount> Accounts::choose_wallet(const PayerChoice& choice) {
+  if (choice.wallet_fd) {
+    auto secret = read_secret(*choice.wallet_fd);
+    if (!secret) {
+      return std::move(secret).error().within("--wallet-fd " + std::to_string(*choice.wallet_fd));
+    }
+    return ChosenAccount{{"wallet-fd", "lightning", "", "env"}, std::nullopt, std::move(*secret)};
+  }
+  if (choice.account) {
+    auto found = find(*choice.account);
+    if (!found) return found.error();
+    if (!found->is_wallet()) return wrong_kind(*found);
+    return ChosenAccount{std::move(*found)};
+  }
+  if (settings_.has_wallet) {
+    auto secret = take_secret_variable("PAYCURL_WALLET");
+    if (!secret) return secret.error();
+    return ChosenAccount{{"env", "lightning", "", "env"}, std::nullopt, std::move(*secret)};
+  }
+  if (settings_.account) {
+    auto found = find(*settings_.account);
+    if (!found) return found.error();
+    if (found->is_wallet()) return ChosenAccount{std::move(*found)};
+  }
+  auto usual = default_wallet();
+  if (!usual) return usual.error();
+  if (*usual) return ChosenAccount{std::move(**usual)};
+  const auto all = all_recorded();
+  const bool has_some =
+      all && std::any_of(all->begin(), all->end(), [](const Account& a) { return a.is_wallet(); });
+  return Error{Kind::account, "no Lightning wallet pays when none is named",
+               has_some ? "choose one with: paycurl account default NAME"
+                        : "connect one with: paycurl account connect (or set PAYCURL_WALLET)",
+               "no_account"};
+}
+
+Result<ChosenAccount> Accounts::choose_key(const PayerChoice& choice) {
   if (choice.key_fd && choice.key_file) {
     return Error{Kind::usage, "--key-fd and --key-file are two keys", "give one of them"};
   }
@@ -68,17 +134,22 @@ Result<ChosenAccount> Accounts::choose(const PayerChoice& choice) {
     return from_file(is_path ? *choice.key_file : "./" + *choice.key_file);
   }
   std::optional<std::string> name = choice.account;
-  const char* variable = name                             ? nullptr
-                         : settings_.has_private_key      ? "PAYCURL_PRIVATE_KEY"
-                         : settings_.account              ? nullptr
-                         : settings_.has_mppx_private_key ? "MPPX_PRIVATE_KEY"
-                                                          : nullptr;
-  if (variable != nullptr) {
-    auto key = take_key_variable(variable);
+  if (!name && settings_.has_private_key) {
+    auto key = take_key_variable("PAYCURL_PRIVATE_KEY");
     if (!key) return key.error();
     return from_key("env", std::move(*key));
   }
-  if (!name) name = settings_.account ? settings_.account : settings_.mppx_account;
+  if (!name && settings_.account) {
+    auto found = find(*settings_.account);
+    if (!found) return found.error();
+    if (!found->is_wallet()) return ChosenAccount{std::move(*found)};
+  }
+  if (!name && settings_.has_mppx_private_key) {
+    auto key = take_key_variable("MPPX_PRIVATE_KEY");
+    if (!key) return key.error();
+    return from_key("env", std::move(*key));
+  }
+  if (!name) name = settings_.mppx_account;
   if (!name) {
     auto usual = default_name();
     if (!usual) return usual.error();
@@ -86,7 +157,8 @@ Result<ChosenAccount> Accounts::choose(const PayerChoice& choice) {
   }
   auto found = find(*name);
   if (!found) return found.error();
-  return ChosenAccount{std::move(*found), std::nullopt};
+  if (found->is_wallet()) return wrong_kind(*found);
+  return ChosenAccount{std::move(*found)};
 }
 
 Result<PrivateKey> Accounts::open(ChosenAccount chosen) {
@@ -112,11 +184,28 @@ Result<PrivateKey> Accounts::open(ChosenAccount chosen) {
   return key;
 }
 
+Result<Secret> Accounts::connection(ChosenAccount chosen) {
+  if (chosen.connection) return without_space(*chosen.connection);
+  const std::string& name = chosen.account.name;
+  const auto secret = store_of_wallet(name).load(SecretPurpose::lightning_wallet, name);
+  if (!secret) return secret.error();
+  return without_space(*secret);
+}
+
+Result<std::optional<Account>> Accounts::default_wallet() {
+  auto recorded_accounts = all_recorded();
+  if (!recorded_accounts) return recorded_accounts.error();
+  for (Account& account : *recorded_accounts) {
+    if (account.is_wallet() && account.is_default) return std::optional(std::move(account));
+  }
+  return std::optional<Account>();
+}
+
 Result<std::string> Accounts::default_name() {
   const auto recorded_accounts = all_recorded();
   if (!recorded_accounts) return recorded_accounts.error();
   for (const Account& account : *recorded_accounts) {
-    if (account.is_default) return account.name;
+    if (account.is_default && !account.is_wallet()) return account.name;
   }
   std::ifstream file(settings_.mppx_config_folder + "/default");
   std::string line;
@@ -142,10 +231,16 @@ Result<Account> Accounts::find(const std::string& name) {
     return Account{name,   "tempo", read->address ? read->address->checksummed() : "",
                    "file", false,   true};
   }
-  auto listing = keychain_.list();
+  if (has_wallet_file(name)) return Account{name, "lightning", "", "node", false, true};
+  auto listing = stores_.keychain->list();
   if (!listing) return listing.error();
   for (const StoredKey& key : listing->keys) {
     if (key.name == name) return Account{name, "tempo", "", "mppx", false, key.locked};
+  }
+  const auto wallets = stores_.secrets->list(SecretPurpose::lightning_wallet);
+  if (!wallets) return wallets.error();
+  for (const StoredKey& wallet : wallets->keys) {
+    if (wallet.name == name) return Account{name, "lightning", "", "node", false, wallet.locked};
   }
   // A locked keychain may hide the name: only loading tells "locked" from "not there".
   if (listing->unnamed > 0) return Account{name, "tempo", "", "mppx", false, true};
@@ -160,6 +255,20 @@ Result<Account> Accounts::find(const std::string& name) {
                "no_account"};
 }
 
+/// Wallets whose row was lost: their secrets are still there.
+void Accounts::add_unrecorded_wallets(std::vector<Account>& accounts) {
+  for (SecretStore* store : {stores_.secret_files, stores_.secrets}) {
+    const auto wallets = store->list(SecretPurpose::lightning_wallet);
+    if (!wallets) continue;  // the keychain, whose error the caller meets too
+    for (const StoredKey& wallet : wallets->keys) {
+      const bool known = std::any_of(accounts.begin(), accounts.end(), [&](const Account& account) {
+        return account.name == wallet.name;
+      });
+      if (!known) accounts.push_back({wallet.name, "lightning", "", "node", false, wallet.locked});
+    }
+  }
+}
+
 Result<std::vector<Account>> Accounts::list(std::string& note) {
   auto accounts = all_recorded();
   if (!accounts) return accounts;
@@ -167,19 +276,20 @@ Result<std::vector<Account>> Accounts::list(std::string& note) {
     return std::any_of(accounts->begin(), accounts->end(),
                        [&](const Account& account) { return account.name == name; });
   };
-  if (const auto stored = files_.list()) {
+  if (const auto stored = stores_.files->list()) {
     for (const StoredKey& key : stored->keys) {
       if (known(key.name)) continue;
       const auto found = find(key.name);
       if (found) accounts->push_back(*found);
     }
   }
-  if (const auto listing = keychain_.list()) {
+  add_unrecorded_wallets(*accounts);
+  if (const auto listing = stores_.keychain->list()) {
     for (const StoredKey& key : listing->keys) {
       if (known(key.name)) continue;
       Account account{key.name, "tempo", "", "mppx", false, key.locked};
       const auto opened = key.locked ? Result<PrivateKey>(Error{Kind::account, "locked"})
-                                     : keychain_.load(key.name);
+                                     : stores_.keychain->load(key.name);
       if (opened) account.address = opened->address().checksummed();
       accounts->push_back(std::move(account));
     }
@@ -193,7 +303,7 @@ Result<std::vector<Account>> Accounts::list(std::string& note) {
   const auto usual = default_name();
   if (!usual) return usual.error();
   for (Account& account : *accounts) {
-    account.is_default = account.name == *usual;
+    if (!account.is_wallet()) account.is_default = account.name == *usual;
   }
   for (const auto& [set, name] : {std::pair{settings_.has_private_key, "PAYCURL_PRIVATE_KEY"},
                                   std::pair{settings_.has_mppx_private_key, "MPPX_PRIVATE_KEY"}}) {
@@ -202,6 +312,7 @@ Result<std::vector<Account>> Accounts::list(std::string& note) {
     if (!key) return key.error();
     accounts->push_back({name, "tempo", key->address().checksummed(), "env"});
   }
+  if (settings_.has_wallet) accounts->push_back({"PAYCURL_WALLET", "lightning", "", "env"});
   return accounts;
 }
 
@@ -230,16 +341,20 @@ Result<std::vector<Account>> Accounts::all_recorded() {
 Result<> Accounts::add(const Account& account) {
   const auto recorded_accounts = all_recorded();
   if (!recorded_accounts) return recorded_accounts.error();
+  const bool is_first =
+      std::none_of(recorded_accounts->begin(), recorded_accounts->end(),
+                   [&](const Account& other) { return other.method == account.method; });
   auto insert = state_->prepare(
-      "INSERT INTO accounts (name, method, address, source, is_default, created) "
-      "VALUES (?, ?, ?, ?, ?, ?)");
+      "INSERT INTO accounts (name, method, address, source, is_default, created, network) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?)");
   if (!insert) return insert.error();
   return insert->bind(account.name)
       .bind(account.method)
       .bind(account.address)
       .bind(account.source)
-      .bind(std::int64_t{recorded_accounts->empty()})
+      .bind(std::int64_t{is_first})
       .bind(system_now())
+      .bind(account.network)
       .run();
 }
 
@@ -255,9 +370,9 @@ Result<> Accounts::set_default(const Account& account) {
   if (!*known) {
     if (auto added = add(account); !added) return added;
   }
-  auto update = state_->prepare("UPDATE accounts SET is_default = (name = ?)");
+  auto update = state_->prepare("UPDATE accounts SET is_default = (name = ?) WHERE method = ?");
   if (!update) return update.error();
-  return update->bind(account.name).run();
+  return update->bind(account.name).bind(account.method).run();
 }
 
 }  // namespace paycurl

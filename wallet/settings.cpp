@@ -48,6 +48,7 @@ Result<Settings> read_settings() {
   settings.mppx_account = variable("MPPX_ACCOUNT");
   settings.has_private_key = variable("PAYCURL_PRIVATE_KEY").has_value();
   settings.has_mppx_private_key = variable("MPPX_PRIVATE_KEY").has_value();
+  settings.has_wallet = variable("PAYCURL_WALLET").has_value();
   settings.credentials_folder = set_variable("CREDENTIALS_DIRECTORY");
   for (const auto& [value, name] : {std::pair{&settings.max_spend, "PAYCURL_MAX_SPEND"},
                                     std::pair{&settings.max_deposit, "PAYCURL_MAX_DEPOSIT"},

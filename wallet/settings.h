@@ -17,7 +17,7 @@ struct Settings {
 
   std::optional<std::string> max_spend, max_deposit, network, method, account, rpc_url;
   std::optional<std::string> mppx_account;
-  bool has_private_key = false, has_mppx_private_key = false;
+  bool has_private_key = false, has_mppx_private_key = false, has_wallet = false;
   std::string credentials_folder;  ///< systemd's, empty when there is none
 
   std::string ca_file, ca_path;  ///< CURL_CA_BUNDLE, SSL_CERT_DIR, SSL_CERT_FILE, as the curl tool

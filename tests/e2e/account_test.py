@@ -1,5 +1,7 @@
 """Accounts: a real keyring daemon shared with the npm CLI, key files shared with foundry's cast, terminals."""
 
+import base64
+import http.server
 import json
 import os
 import pathlib
@@ -8,14 +10,17 @@ import re
 import select
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
 from lab import ALL_OUTPUT, DEVNET, PAYCURL, PAYER, PAYER_KEY, Devnet, Home, check_canary, wait_for
 
 CAST = DEVNET / "node_modules/@foundry-rs/cast-linux-amd64/bin/cast"
+WALLET_PASSWORD = "2b7f0d3c9be1a7f4c2d1hunter2"
 net = None
 
 
@@ -25,7 +30,7 @@ def setUpModule():
 
 
 def tearDownModule():
-    check_canary(PAYER_KEY)
+    check_canary(PAYER_KEY, WALLET_PASSWORD)
     net.stop()
 
 
@@ -93,6 +98,284 @@ class KeyringCase(unittest.TestCase):
         self.run_tool("gdbus", "call", "--session", "--dest", "org.freedesktop.secrets", "--object-path",
                       "/org/freedesktop/secrets", "--method", "org.freedesktop.Secret.Service.Lock",
                       '["/org/freedesktop/secrets/collection/login"]')
+
+
+class FakeWallet:
+    """What phoenixd says about itself. `seen` has the paths that were asked with the right password."""
+
+    def __init__(self, chain="testnet", balance=1234):
+        self.seen, wallet = [], self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                right = "Basic " + base64.b64encode(f":{WALLET_PASSWORD}".encode()).decode()
+                fine = self.headers.get("authorization") == right
+                answers = {"/getinfo": {"nodeId": "02" + "ab" * 32, "channels": [], "chain": chain, "blockHeight": 1,
+                                        "version": "0.6"},
+                           "/getbalance": {"balanceSat": balance, "feeCreditSat": 0}}
+                if fine:
+                    wallet.seen.append(self.path)
+                body = json.dumps(answers.get(self.path, {})).encode()
+                self.send_response(200 if fine else 401)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        self.connection = f"phoenixd://:{WALLET_PASSWORD}@127.0.0.1:{self.port}"
+        self.address = f"phoenixd:http://127.0.0.1:{self.port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class WalletCase(KeyringCase):
+    def setUp(self):
+        super().setUp()
+        self.wallet = FakeWallet()
+        self.addCleanup(self.wallet.stop)
+
+    def connect(self, *arguments, connection=None):
+        text = (connection or self.wallet.connection) + "\n"
+        return self.home.run("account", "connect", *arguments, stdin=text.encode())
+
+    def lookup(self, name):
+        return self.run_tool("secret-tool", "lookup", "service", "paycurl", "purpose", "lightning-wallet", "name",
+                             name).stdout.decode()
+
+    def names(self):
+        return [account["name"] for account in self.home.run("account", "list", "-j").json["accounts"]]
+
+    def no_secret_on_disk(self):
+        for path in self.home.path.rglob("*"):
+            if path.is_file():
+                self.assertNotIn(WALLET_PASSWORD.encode(), path.read_bytes(), path)
+
+
+class Wallets(WalletCase):
+    def setUp(self):
+        super().setUp()
+        self.start_keyring()
+
+    def test_connect_list_show_delete(self):
+        done = self.connect("node")
+        self.assertEqual(done.code, 0, done)
+        self.assertEqual(done.errors, "")
+        self.assertTrue(done.text.startswith(f"connected node  {self.wallet.address}\n"), done)
+        for words in ("phoenixd", "testnet", "1234 sat", "paying"):
+            self.assertIn(words, done.text)
+        self.assertEqual(self.lookup("node"), self.wallet.connection)
+        listed = self.home.run("account", "list", "-j").json["accounts"]
+        self.assertEqual(listed, [{"name": "node", "method": "lightning", "address": self.wallet.address, "source": "node",
+                                   "default": True, "locked": False}])
+        shown = self.home.run("account", "show", "node", "-j").json["account"]
+        self.assertEqual(shown["balances"][0] | {"decimals": 3}, {
+            "amount": "1234", "base": "1234000", "symbol": "sat", "decimals": 3, "token": None,
+            "network": "lightning:testnet"})
+        self.assertEqual(shown["limits"]["perRun"][0]["amount"], "1000")
+        self.assertEqual(self.home.run("account", "balance", "node").text, "1234 sat  lightning:testnet\n")
+        self.assertEqual(self.home.run("account", "export", "node").code, 2)
+        self.assertEqual(self.home.run("account", "fund", "node").code, 2)
+        self.assertEqual(self.home.run("account", "delete", "node").code, 2)  # nobody to ask
+        self.no_secret_on_disk()
+        gone = self.home.run("account", "delete", "node", "--yes")
+        self.assertEqual(gone.code, 0, gone)
+        self.assertIn("password is still valid", gone.errors)
+        self.assertEqual((self.lookup("node"), self.names()), ("", []))
+
+    def test_json_of_connect(self):
+        done = self.connect("-j")
+        self.assertEqual(done.code, 0, done)
+        account = done.json["account"]
+        self.assertEqual((account["name"], account["method"], account["source"], account["default"]),
+                         ("lightning", "lightning", "node", True))
+        self.assertEqual(account["balances"][0]["base"], "1234000")
+
+    def test_nothing_is_overwritten(self):
+        self.assertEqual(self.home.run("account", "create", "main", "--no-fund").code, 0)
+        self.assertEqual(self.connect("main").code, 105)
+        self.assertEqual(self.connect("node").code, 0)
+        self.wallet.seen.clear()
+        other = FakeWallet()
+        self.addCleanup(other.stop)
+        self.assertEqual(self.connect("node", connection=other.connection).code, 105)
+        self.assertEqual(other.seen, [])
+        self.assertEqual(self.lookup("node"), self.wallet.connection)
+        for verb in ("create", "import"):
+            self.assertEqual(self.home.run("account", verb, "node", stdin=PAYER_KEY.encode()).code, 105)
+        # The npm CLI sees our key and never a wallet.
+        self.assertNotIn(b"lightning", self.run_tool("secret-tool", "search", "--all", "service", "mppx").stdout)
+
+    def test_each_kind_has_its_default(self):
+        self.home.run("account", "create", "key", "--no-fund")
+        self.connect("node")
+        other = FakeWallet(balance=5)
+        self.addCleanup(other.stop)
+        self.connect("other", connection=other.connection)
+        self.assertEqual(self.home.run("account", "default").text, "key\nnode  lightning\n")
+        self.assertEqual(self.home.run("account", "default", "other").code, 0)
+        self.assertEqual(self.home.run("account", "default").text, "key\nother  lightning\n")
+        defaults = [a["name"] for a in self.home.run("account", "list", "-j").json["accounts"] if a["default"]]
+        self.assertEqual(defaults, ["key", "other"])
+        self.assertEqual(self.home.run("account", "show", "-j").json["account"]["name"], "key")
+        self.assertEqual(self.home.run("account", "delete", "key", "--yes").code, 0)
+        self.assertEqual(self.home.run("account", "balance").text, "5 sat  lightning:testnet\n")
+
+    def test_a_wallet_does_not_pay_what_needs_a_key(self):
+        self.connect("node")
+        done = self.home.run("-a", "node", "--method", "tempo", net.url + "/charge")
+        self.assertEqual(done.code, 105, done)
+        self.assertIn('account "node" is a Lightning wallet', done.errors)
+        self.assertEqual(self.home.payments(), [])
+
+    def test_nothing_is_stored_when_it_does_not_work(self):
+        wrong = self.wallet.connection.replace(WALLET_PASSWORD, "wrong")
+        self.assertEqual(self.connect("a", connection=wrong).code, 105)
+        self.assertEqual(self.connect("b", connection=self.wallet.connection + "?network=mainnet").code, 2)
+        self.assertEqual(self.connect("c", connection="nonsense " + WALLET_PASSWORD).code, 2)
+        self.wallet.stop()
+        away = self.connect("d")
+        self.assertEqual(away.code, 109, away)
+        self.assertEqual(self.names(), [])
+        self.assertEqual(self.run_tool("secret-tool", "search", "--all", "service", "paycurl").stdout, b"")
+
+    def test_a_row_that_was_changed_gets_no_secret(self):
+        """Whoever can write to the database names another host, and the password does not go there."""
+        self.connect("node")
+        thief = FakeWallet()
+        self.addCleanup(thief.stop)
+        database = sqlite3.connect(self.home.state / "paycurl.db")
+        database.execute("UPDATE accounts SET address = ?", (thief.address,))
+        database.commit()
+        database.close()
+        self.wallet.seen.clear()
+        done = self.home.run("account", "balance", "node")
+        self.assertEqual(done.code, 105, done)
+        self.assertEqual((thief.seen, self.wallet.seen), ([], []))
+
+    def test_a_lost_database_does_not_lose_the_wallet(self):
+        self.connect("node")
+        shutil.rmtree(self.home.state)
+        self.assertEqual(self.names(), ["node"])
+        self.assertEqual(self.connect("node").code, 105)
+        self.assertEqual(self.home.run("account", "default", "node").code, 0)
+        (account,) = self.home.run("account", "list", "-j").json["accounts"]
+        self.assertEqual((account["address"], account["default"]), (self.wallet.address, True))
+        # And a row without its secret can be deleted.
+        self.run_tool("secret-tool", "clear", "service", "paycurl", "name", "node")
+        self.assertEqual(self.home.run("account", "balance", "node").code, 105)
+        self.assertEqual(self.home.run("account", "delete", "node", "--yes").code, 0)
+        self.assertEqual(self.names(), [])
+
+    def test_locked(self):
+        self.connect("node")
+        self.lock()
+        self.wallet.seen.clear()
+        done = self.home.run("account", "balance", "node")
+        self.assertEqual(done.code, 105, done)
+        self.assertIn('lightning-wallet "node" is inside it', done.errors)
+        self.assertIn("PAYCURL_WALLET", done.errors)
+        self.assertEqual(self.home.run("account", "show", "node").code, 0)  # what is known without it
+        self.assertEqual(self.names(), ["node"])
+        self.assertEqual(self.connect("second").code, 105)
+        self.assertEqual(self.wallet.seen, [])
+
+    def test_two_secrets_of_one_name(self):
+        self.connect("node")
+        self.run_tool("secret-tool", "store", "--label=x", "service", "paycurl", "purpose", "lightning-wallet", "name",
+                      "node", "more", "1", input=b"phoenixd://:x@127.0.0.1:1")
+        done = self.home.run("account", "balance", "node")
+        self.assertEqual(done.code, 105, done)
+        self.assertIn("two secrets", done.errors)
+
+    def test_neither_argv_nor_a_child_has_it(self):
+        """The process while it asks the wallet: its arguments, its environment."""
+        seen = {}
+        gate = threading.Event()
+        handler = self.wallet.server.RequestHandlerClass
+        answer = handler.do_GET
+
+        def slow(request):
+            gate.wait(10)
+            answer(request)
+        handler.do_GET = slow
+        self.home.env["PAYCURL_WALLET"] = "phoenixd://:other@127.0.0.1:1"
+        read, write = os.pipe()
+        os.write(write, self.wallet.connection.encode())
+        os.close(write)
+        process = self.home.start("account", "show", "--wallet-fd", read, pass_fds=[read])
+        os.close(read)
+        try:
+            seen["argv"] = pathlib.Path(f"/proc/{process.pid}/cmdline").read_bytes()
+            seen["children"] = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+        finally:
+            gate.set()
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, err)
+        self.assertIn(b"1234 sat", out)
+        self.assertNotIn(WALLET_PASSWORD.encode(), seen["argv"] + out + err)
+        self.assertEqual(seen["children"].strip(), "")
+
+
+class WalletFiles(WalletCase):
+    """Without a keychain."""
+
+    def setUp(self):
+        super().setUp()
+        self.password = self.home.path / "password"
+        self.password.write_text("correct horse\n")
+
+    def test_encrypted_file(self):
+        refused = self.connect("node")
+        self.assertEqual(refused.code, 105, refused)
+        self.assertIn("--store file", refused.errors)
+        self.assertEqual(self.wallet.seen, [])
+        done = self.connect("node", "--store", "file", "--password-file", self.password)
+        self.assertEqual(done.code, 0, done)
+        path = self.home.path / ".local/share/paycurl/keys/node.lightning-wallet"
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        self.no_secret_on_disk()
+        shown = self.home.run("account", "balance", "node", "--password-file", self.password)
+        self.assertEqual((shown.code, shown.text), (0, "1234 sat  lightning:testnet\n"), shown)
+        wrong = self.home.path / "wrong"
+        wrong.write_text("wrong")
+        self.assertEqual(self.home.run("account", "balance", "node", "--password-file", wrong).code, 105)
+        self.assertEqual(self.home.run("account", "balance", "node").code, 105)  # nobody to ask
+        # It is no key, wherever somebody puts it.
+        self.assertEqual(self.home.run("--key-file", path, "--password-file", self.password, net.url + "/charge").code, 105)
+        shutil.copy(path, path.with_name("copy.json"))
+        self.assertEqual(self.home.run("-a", "copy", "--password-file", self.password, net.url + "/charge").code, 105)
+        self.assertEqual(self.connect("node", "--store", "file", "--password-file", self.password).code, 105)
+        self.assertEqual(self.home.run("account", "delete", "node", "--yes").code, 0)
+        self.assertFalse(path.exists())
+
+    def test_handed_over(self):
+        read, write = os.pipe()
+        os.write(write, self.wallet.connection.encode() + b"\n")
+        os.close(write)
+        done = self.home.run("account", "show", "-j", "--wallet-fd", read, pass_fds=[read])
+        os.close(read)
+        self.assertEqual(done.code, 0, done)
+        account = done.json["account"]
+        self.assertEqual((account["source"], account["address"]), ("env", self.wallet.address))
+        self.assertEqual(account["balances"][0]["amount"], "1234")
+        self.assertFalse((self.home.path / ".local/share/paycurl").exists())
+
+    def test_the_environments_proxy_does_not_see_it(self):
+        thief = FakeWallet(balance=9)
+        self.addCleanup(thief.stop)
+        proxy = f"http://127.0.0.1:{thief.port}"
+        self.home.env.update(http_proxy=proxy, all_proxy=proxy)
+        done = self.connect("node", "--store", "file", "--password-file", self.password)
+        self.assertIn("1234 sat", done.text, done)
+        self.assertEqual(thief.seen, [])
 
 
 class SharedKeychain(KeyringCase):
@@ -368,6 +651,17 @@ class AtTheTerminal(unittest.TestCase):
         self.assertEqual(done.code, 102)
         self.assertIn("AlphaUSD", done.screen)
         self.assertEqual(len(self.home.run("account", "list", "-j").json["accounts"]), 2)
+
+    def test_connection_is_not_echoed(self):
+        wallet = FakeWallet()
+        self.addCleanup(wallet.stop)
+        password = self.home.path / "password"
+        password.write_text("p")
+        done = Terminal(self.home, "account", "connect", "--store", "file", "--password-file", password,
+                        answers=[(r"connection", wallet.connection)])
+        self.assertEqual(done.code, 0, done.screen)
+        self.assertIn("1234 sat", done.screen)
+        self.assertNotIn(WALLET_PASSWORD, done.screen)
 
     def test_password_is_not_echoed(self):
         made = Terminal(self.home, "account", "create", "x", "--store", "file", "--no-fund",
