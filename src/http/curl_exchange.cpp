@@ -157,8 +157,11 @@ void configure_method(Exchange& exchange) {
 void configure_fields(Exchange& exchange) {
   const Request& request = exchange.request;
   for (const Header& field : request.headers) {
-    append(exchange.fields,
-           field.value.empty() ? field.name + ";" : field.name + ": " + field.value);
+    std::string line = field.name + (field.value.empty() ? ";" : ": ");
+    line.reserve(line.size() + field.value.size());
+    line += field.value;
+    append(exchange.fields, line);
+    wipe(line.data(), line.size());
   }
   for (const std::string& name : request.removed_headers) {
     append(exchange.fields, name + ":");

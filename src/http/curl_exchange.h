@@ -4,18 +4,25 @@
 
 #include <array>
 #include <chrono>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include <curl/curl.h>
 
+#include "src/base/secret.h"
 #include "src/http/client.h"
 
 namespace paycurl::http {
 
+/// Header fields may hold credentials: what is freed here is wiped first.
 struct ListDeleter {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+  void operator()(curl_slist* list) const {
+    for (const curl_slist* field = list; field != nullptr; field = field->next)
+      wipe(field->data, std::strlen(field->data));
+    curl_slist_free_all(list);
+  }
 };
 using List = std::unique_ptr<curl_slist, ListDeleter>;
 
@@ -28,7 +35,10 @@ struct Exchange {
         stream(&receiver),
         easy(curl_easy_init()),
         settings(&common) {}
-  ~Exchange() { curl_easy_cleanup(easy); }
+  ~Exchange() {
+    curl_easy_cleanup(easy);
+    request.headers.wipe();
+  }
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 

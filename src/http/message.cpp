@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "src/base/secret.h"
 #include "src/base/text.h"
 
 namespace paycurl::http {
@@ -46,6 +47,11 @@ std::vector<std::string> Headers::values(std::string_view name) const {
     if (equals_ignoring_case(field.name, name)) found.push_back(field.value);
   }
   return found;
+}
+
+void Headers::wipe() {
+  for (Header& field : all_)
+    paycurl::wipe(field.value.data(), field.value.size());
 }
 
 Result<HeaderLine> parse_header_line(std::string_view line) {

@@ -32,6 +32,8 @@ class Headers {
   /// The value of the first field of that name, or nullptr.
   const std::string* find(std::string_view name) const;
   std::vector<std::string> values(std::string_view name) const;
+  /// Overwrites all values: credentials may be among them.
+  void wipe();
 
   auto begin() const { return all_.begin(); }
   auto end() const { return all_.end(); }
