@@ -30,8 +30,9 @@ struct Payment {
   State state = State::unknown;
   Secret preimage;            ///< 32 bytes, and the payment hash is their SHA-256
   std::optional<Amount> fee;  ///< what routing cost, where it is told
-  /// failed: insufficient_funds; backend, with reason "no_route" or "failed"; declined, reason
-  /// "max_fee" or "budget". unknown: backend, transport or account (the secret was refused).
+  /// failed: insufficient_funds; backend, with reason "no_route", "failed" or "away" (nobody was
+  /// there to be asked); declined, reason "max_fee" or "budget"; account, when the secret was
+  /// refused. unknown: backend or protocol, from a look-up account too; interrupted by a signal.
   std::optional<Error> why;
 };
 
@@ -67,7 +68,8 @@ class Node {
 
   /// Pays, and waits for the end at most that long. The invoice has an amount. A node refuses a
   /// second payment of one hash by itself; that one had been paid before comes back as `settled`,
-  /// looked up. `never` is no answer here: what was not tried has failed.
+  /// looked up. `never` is no answer here: what was not tried has failed. When no answer came and
+  /// the node, looked at again, never heard of it, that is `unknown`: it may be on its way.
   virtual Payment pay(const Invoice& invoice, Amount most_fee, http::Duration patience) = 0;
 
   /// Looks a payment up; while it is in flight, waits for its end at most that long.
