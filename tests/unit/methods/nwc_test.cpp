@@ -427,7 +427,7 @@ TEST_CASE("no answer, or one that cannot be") {
   const Json none = refusal("NOT_FOUND");
   CHECK(outcome(std::nullopt, result(looked_up("settled"))) == "settled");
   CHECK(outcome(std::nullopt, result(looked_up("failed"))) == "failed 109 failed");
-  CHECK(outcome(std::nullopt, none) == "unknown 109 relay");
+  CHECK(outcome(std::nullopt, none) == "unknown 109 away");
   CHECK(outcome(Json::object({{"result_type", "get_info"}, {"result", paid()}}), none) ==
         "unknown 104 ");
   CHECK(outcome(Json::object({{"result", nullptr}}), none) == "unknown 104 ");
@@ -472,6 +472,7 @@ TEST_CASE("a relay that refuses, is dead, or says nothing") {
     const Payment payment = node(fake, std::move(relays))->pay(invoice(), Amount(1), patience);
     CHECK(std::count(fake.asked.begin(), fake.asked.end(), "pay_invoice") == 0);
     CHECK(payment.why->kind == Kind::backend);
+    CHECK(payment.why->reason == "away");
     return payment.state;
   };
   CHECK(untold({"wss://dead.example"}) == State::failed);

@@ -14,7 +14,7 @@ using What = RelayMessage::What;
 constexpr http::Duration kRelayPatience{8'000};  // for one relay to take a subscription
 
 Error away(std::string message) {
-  return {Kind::backend, std::move(message), {}, "relay"};
+  return {Kind::backend, std::move(message), {}, "away"};
 }
 
 /// An error of the socket as one of the wallet's: a signal stays one.
