@@ -344,6 +344,7 @@ Outcome PaymentsCommand::resume_one(const Globals& globals, const Row& row) {
                   [this, &row](const std::string& method) {
                     return wallet_->spender_of({row.account, row.payer}, limits_, method);
                   },
+                  {},
                   [](const Offer&, const Payer&) { return Result<>(); },
                   globals.settings.state_folder,
                   audience,

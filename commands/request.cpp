@@ -79,6 +79,7 @@ class RequestCommand : public Command {
   Preference preference_;
   Network network_;
   std::unique_ptr<Wallet> wallet_;
+  std::unique_ptr<KeptTokens> tokens_;
   std::vector<Money> total_;
   std::vector<Channel> used_;    // by the sessions of this run, each once
   bool output_is_gone_ = false;  // nobody takes what goes to stdout
@@ -102,6 +103,7 @@ Result<> RequestCommand::set_up(const Globals& globals) {
   network_ = std::move(*network);
   wallet_ = std::make_unique<Wallet>(globals,
                                      PasswordChoice{options_.password_fd, options_.password_file});
+  tokens_ = std::make_unique<KeptTokens>(*wallet_);
   return {};
 }
 
@@ -241,9 +243,12 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
                   limits_,
                   wallet_->signed_so_far(),
                   [this] { return wallet_->known_channels(); },
-                  nullptr,
+                  tokens_.get(),
                   [this](const std::string& method) {
                     return wallet_->spender(payer_of(options_), limits_, method);
+                  },
+                  [this](const std::string& method) {
+                    return !options_.inspect && wallet_->payer(payer_of(options_), method);
                   },
                   [this, &globals](const Offer& offer, const Payer& payer) {
                     return confirm(globals, offer, payer);

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <limits>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -21,6 +22,11 @@ Secret without_line_end(Secret secret) {
   if (size > 0 && secret.text()[size - 1] == '\r') --size;
   secret.resize(size);
   return secret;
+}
+
+/// Among the offers of endpoints, which begin with a request's method.
+std::string name_of_token(const std::string& origin) {
+  return "l402 " + origin;
 }
 
 }  // namespace
@@ -176,7 +182,8 @@ Result<Spender*> Wallet::spender(const PayerChoice& choice, const Limits& limits
       return (*accounts(false))->open(std::move(paying->chosen));
     };
   }
-  return add_spender({account.name, account.address}, std::move(source), limits, method);
+  return add_spender({account.name, account.address, account.network}, std::move(source), limits,
+                     method);
 }
 
 /// The spender of that payer when there is one already, else a new one: a variable or a descriptor
@@ -253,6 +260,36 @@ PayerSource Wallet::source_of(const Payer& payer, std::string_view method) {
 Result<Spender*> Wallet::spender_of(const Payer& payer, const Limits& limits,
                                     std::string_view method) {
   return add_spender(payer, source_of(payer, method), limits, method);
+}
+
+std::optional<std::string> KeptTokens::find(const std::string& origin) {
+  Channels* known = wallet_.known_channels();
+  const auto there = known == nullptr ? Result<std::optional<KnownOffer>>(std::nullopt)
+                                      : known->offer(name_of_token(origin));
+  if (!there || !*there) return std::nullopt;
+  const auto token = wallet_.secrets().load(SecretPurpose::l402_token, origin);
+  if (token) return std::string(token->text());
+  say_note("the token for " + origin + " cannot be had: " + token.error().message);
+  return std::nullopt;
+}
+
+Result<> KeptTokens::keep(const std::string& origin, const std::string& field) {
+  const auto known = wallet_.channels();
+  if (!known) return known.error();
+  if (field.size() > Secret::kCapacity) return Error{Kind::account, "it is too long"};
+  Secret token;
+  token.assign(as_bytes(field));
+  auto stored = wallet_.secrets().store(SecretPurpose::l402_token, origin, token, true);
+  if (!stored) return stored;
+  constexpr Millis kNoEnd = std::numeric_limits<Millis>::max();
+  return (*known)->remember_offer(name_of_token(origin), {"l402", "{}", kNoEnd, 0});
+}
+
+void KeptTokens::forget(const std::string& origin) {
+  if (const auto known = wallet_.channels()) {
+    (void)(*known)->forget_offer(name_of_token(origin));
+  }
+  (void)wallet_.secrets().remove(SecretPurpose::l402_token, origin);
 }
 
 Result<Secret> checked_connection(Secret text, const std::string& address) {

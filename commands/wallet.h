@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "commands/command.h"
+#include "src/payment/flow.h"
 #include "wallet/accounts.h"
 #include "wallet/ledger.h"
 #include "wallet/spender.h"
@@ -48,6 +49,8 @@ class Wallet {
   /// A spender of an account by name: the one that began a payment or opened a channel.
   Result<Spender*> spender_of(const Payer& payer, const Limits& limits, std::string_view method);
 
+  /// Secrets that are no keys, in the keychain.
+  SecretStore& secrets() { return *secrets_; }
   /// Stores the connection of a new wallet, in an encrypted file or the keychain.
   Result<> keep_connection(const std::string& name, const Secret& text, bool in_file);
   /// Fills in what only the secret tells: the address of a key in the keychain that paycurl did not
@@ -85,6 +88,19 @@ class Wallet {
   std::optional<Accounts> accounts_;
   std::map<std::string, Paying, std::less<>> paying_;  // by method
   std::vector<Purse> purses_;
+};
+
+/// Tokens of L402 in the keychain. The state database says for which origins there is one, so that
+/// other requests do not wait for the keychain.
+class KeptTokens : public Tokens {
+ public:
+  explicit KeptTokens(Wallet& wallet) : wallet_(wallet) {}
+  std::optional<std::string> find(const std::string& origin) override;
+  Result<> keep(const std::string& origin, const std::string& field) override;
+  void forget(const std::string& origin) override;
+
+ private:
+  Wallet& wallet_;
 };
 
 /// The connection of a wallet that must be the one called `address`. Kind::account when something

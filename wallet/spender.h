@@ -32,8 +32,9 @@ class Permit {
 
 /// Who pays.
 struct Payer {
-  std::string account;  ///< its name; "env", "key-file"... where it has none
-  std::string address;  ///< EIP-55; of a wallet that pays for us its public name
+  std::string account;    ///< its name; "env", "key-file"... where it has none
+  std::string address;    ///< EIP-55; of a wallet that pays for us its public name
+  std::string network{};  ///< of such a wallet, where it is known
 };
 
 /// Where what pays comes from: a key that signs, or the connection to a wallet that pays by itself

@@ -254,7 +254,7 @@ Result<> Flow::Run::ask_again_if_expired(const Offer*& chosen) {
         Error{Kind::protocol, "the server asked for payment once and answered without it then"});
   }
   outcome_.offers = read_offers(*answer);
-  auto found = choose(outcome_.offers);
+  auto found = choose(outcome_.offers, parts_.has_account);
   if (!found) return found.error();
   const Spend& now = (*found)->quote->spend;
   if (now.total.asset != before.total.asset || now.total.amount > before.total.amount ||
@@ -271,7 +271,7 @@ Outcome Flow::Run::pay(const http::Answer& answer) {
   outcome_.problem = parse_problem(answer.body);
   outcome_.refusal_body = answer.body;
   outcome_.offers = read_offers(answer);
-  const auto found = choose(outcome_.offers);
+  const auto found = choose(outcome_.offers, parts_.has_account);
   const Offer* chosen = found ? *found : nullptr;
   outcome_.chosen = chosen == nullptr ? 0 : chosen->number;
   parts_.audience.offers(outcome_.offers, chosen);

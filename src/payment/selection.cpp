@@ -173,13 +173,24 @@ std::vector<Offer> examine(std::vector<ReadChallenge> challenges,
   return offers;
 }
 
-Result<const Offer*> choose(const std::vector<Offer>& offers) {
+Result<const Offer*> choose(const std::vector<Offer>& offers, const HasAccount& has_account) {
   const Offer* payable = nullptr;
+  const Offer* first = nullptr;
+  bool several = false;  // methods that could pay
   for (const Offer& offer : offers) {
     if (!offer.payable()) continue;
-    if (!offer.declined) return &offer;
     if (payable == nullptr) payable = &offer;
+    if (offer.declined) continue;
+    if (first == nullptr) first = &offer;
+    several = several || offer.method != first->method;
   }
+  if (first != nullptr && several && has_account) {
+    for (const Offer& offer : offers) {
+      const bool good = offer.payable() && !offer.declined;
+      if (good && has_account(std::string(offer.method->name()))) return &offer;
+    }
+  }
+  if (first != nullptr) return first;
   if (payable != nullptr) return *payable->declined;
   if (offers.empty()) {
     return Error{Kind::unsupported,

@@ -1,6 +1,7 @@
 // Which of the offers is paid, and why the others are not.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,9 +60,10 @@ using ReadChallenge = std::pair<std::string, Result<Challenge>>;
 std::vector<Offer> examine(std::vector<ReadChallenge> challenges,
                            const std::vector<Method*>& methods, const Terms& terms);
 
-/// The first offer that is payable and within the limits, in the server's order. Otherwise the
-/// error that says why not: 102 when a limit or the transport's safety is in the way, 101 when we
-/// cannot, 104 when the offers are broken or expired.
-Result<const Offer*> choose(const std::vector<Offer>& offers);
+/// The first offer that is payable and within the limits, in the server's order; one with an
+/// account comes before others. Otherwise the error that says why not: 102 when a limit or the
+/// transport's safety is in the way, 101 when we cannot, 104 when the offers are broken or expired.
+using HasAccount = std::function<bool(const std::string& method)>;
+Result<const Offer*> choose(const std::vector<Offer>& offers, const HasAccount& has_account = {});
 
 }  // namespace paycurl

@@ -10,13 +10,7 @@ Result<Node*> PayingWallet::node(Spender& spender) {
   if (!text) return text.error();
   auto connection = read_connection((*text)->text());
   if (!connection) return connection.error();
-  if (connection->name() != spender.payer().address) {
-    return Error{Kind::account,
-                 "the wallet of account \"" + spender.payer().account + "\" is not " +
-                     spender.payer().address,
-                 "pay with the account that began this payment (-a)", "ambiguous"};
-  }
-  network_ = connection->network;
+  network_ = connection->network.empty() ? spender.payer().network : connection->network;
   auto made = make_node(std::move(*connection), options_.wallet_client, options_.clock);
   if (!made) return made.error();
   node_ = std::move(*made);
