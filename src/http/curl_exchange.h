@@ -19,8 +19,9 @@ namespace paycurl::http {
 /// Header fields may hold credentials: what is freed here is wiped first.
 struct ListDeleter {
   void operator()(curl_slist* list) const {
-    for (const curl_slist* field = list; field != nullptr; field = field->next)
+    for (const curl_slist* field = list; field != nullptr; field = field->next) {
       wipe(field->data, std::strlen(field->data));
+    }
     curl_slist_free_all(list);
   }
 };

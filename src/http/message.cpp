@@ -50,8 +50,9 @@ std::vector<std::string> Headers::values(std::string_view name) const {
 }
 
 void Headers::wipe() {
-  for (Header& field : all_)
+  for (Header& field : all_) {
     paycurl::wipe(field.value.data(), field.value.size());
+  }
 }
 
 Result<HeaderLine> parse_header_line(std::string_view line) {

@@ -179,8 +179,9 @@ Result<std::string> read_place(const Uri& uri, const std::string& scheme, int po
     return wrong("plain http is for this machine and .onion names only");
   }
   std::string place = url->text;
-  while (place.ends_with('/'))
+  while (place.ends_with('/')) {
     place.pop_back();
+  }
   return place;
 }
 
@@ -190,8 +191,9 @@ std::optional<std::string> to_pem(ByteView der) {
   if (der.size() != 4U + (static_cast<std::size_t>(der[2]) << 8 | der[3])) return std::nullopt;
   const std::string text = to_base64(der);
   std::string pem = "-----BEGIN CERTIFICATE-----\n";
-  for (std::size_t i = 0; i < text.size(); i += 64)
+  for (std::size_t i = 0; i < text.size(); i += 64) {
     pem += text.substr(i, 64) + "\n";
+  }
   return pem + "-----END CERTIFICATE-----\n";
 }
 

@@ -41,7 +41,7 @@ std::string_view name_of(Connection::Kind kind);
 /// Reads a connection. Kind::usage when it is none, and what is wrong is said without a word of
 /// it: every part may hold the secret. Plain http (ws) is refused unless the host is a loopback
 /// address or a .onion name.
-Result<Connection> read_connection(std::string_view uri);
+Result<Connection> read_connection(std::string_view text);
 
 /// What to type at the node for a secret that permits this and no more; empty where a wallet has no
 /// such thing. For people, one line.
