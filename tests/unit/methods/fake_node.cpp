@@ -10,6 +10,8 @@ namespace {
 using Kind = Connection::Kind;
 using State = Payment::State;
 
+constexpr int kSignal = -1;
+
 /// Hands everything on to a client that lives elsewhere.
 class Borrowed : public http::Client {
  public:
@@ -79,6 +81,7 @@ void FakeNode::run() {
     for (std::size_t at = 0; result && at < reply.body.size(); at += 1000)
       result = stream->data(std::string_view(reply.body).substr(at, 1000));
     if (result && reply.transport != 0) result = http::transport_error(reply.transport, "broken");
+    if (reply.transport == kSignal) result = Error{paycurl::Kind::interrupted, "stopped"};
     stream->done(result, stats);
   }
 }
@@ -147,6 +150,8 @@ FakeNode::Reply FakeNode::spoilt(Fault fault, Reply good) const {
       return {0, "", 7};
     case Fault::timeout:
       return {0, "", 28};
+    case Fault::stopped:
+      return {0, "", kSignal};
     case Fault::cut:
       return {good.status, good.body.substr(0, good.body.size() / 2), 18};
     case Fault::garbage:

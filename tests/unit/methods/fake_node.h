@@ -27,6 +27,7 @@ enum class Fault {
   wrong_preimage,  ///< settled, with another preimage
   zero_preimage,   ///< settled, with zeros
   lying_amounts,   ///< settled, with numbers that cannot be
+  stopped,         ///< a signal ends the wait for an answer
 };
 
 /// Why it fails to pay.

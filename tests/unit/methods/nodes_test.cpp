@@ -129,6 +129,22 @@ TEST_CASE("every wallet, every fault: the state, one question that pays, nothing
   }
 }
 
+TEST_CASE("a signal ends the waiting: the wallet is looked at once more, without patience") {
+  for (const Wallet kind : kKinds) {
+    CAPTURE(lightning::name_of(kind));
+    FakeNode fake(kind);
+    fake.on_pay = Fault::stopped;
+    fake.outcome = State::in_flight;
+    fake.later = State::settled;
+    const auto payment = fake.node()->pay(fake.invoice, Amount(10'000), std::chrono::hours(1));
+    CHECK(payment.state == State::in_flight);
+    CHECK(fake.looks == 1);
+    fake.state = State::never;
+    fake.on_look = Fault::stopped;
+    CHECK(fake.node()->pay(fake.invoice, Amount(10'000), kNone).why->kind == Kind::interrupted);
+  }
+}
+
 TEST_CASE("why a payment failed") {
   struct Row {
     Failure failure;

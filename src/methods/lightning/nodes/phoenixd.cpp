@@ -29,8 +29,9 @@ std::string encoded(std::string_view text) {
 /// The first `limit` bytes, without a letter that is cut in two.
 std::string_view shortened(std::string_view text, std::size_t limit) {
   if (text.size() <= limit) return text;
-  while (limit > 0 && (static_cast<std::uint8_t>(text[limit]) & 0xc0) == 0x80)
+  while (limit > 0 && (static_cast<std::uint8_t>(text[limit]) & 0xc0) == 0x80) {
     --limit;
+  }
   return text.substr(0, limit);
 }
 
@@ -51,8 +52,9 @@ Result<Secret> login_of(const Secret& password) {
   Secret login;
   const bool fits = field.size() <= Secret::kCapacity;
   if (fits) login.assign(as_bytes(field));
-  for (std::string* text : {&pair, &base64, &field})
+  for (std::string* text : {&pair, &base64, &field}) {
     wipe(text->data(), text->size());
+  }
   if (!fits) return Error{Kind::usage, "the wallet's password is too long"};
   return login;
 }

@@ -10,7 +10,8 @@ namespace paycurl::lightning {
 namespace {
 
 constexpr http::Duration kConnect = std::chrono::seconds(10);
-constexpr http::Duration kSlack = std::chrono::seconds(10);
+constexpr http::Duration kQuick = std::chrono::seconds(10);  // what needs no patience
+constexpr http::Duration kSlack = std::chrono::seconds(3);
 constexpr std::size_t kMaxReason = 1000;
 
 /// Takes one answer: whole, or line by line.
@@ -169,7 +170,7 @@ Result<http::Request> Rest::request_of(const Question& question) const {
         std::make_shared<const http::Body>(question.json ? question.json->dump() : question.form);
   }
   request.deadlines.connect = kConnect;
-  request.deadlines.total = question.patience + kSlack;
+  request.deadlines.total = std::max(question.patience + kSlack, kQuick);
   return request;
 }
 
@@ -231,7 +232,8 @@ Error Rest::error_of(std::string_view reason) const {
   if (has_any(words, {"insufficient", "not enough funds", "must reserve"})) {
     return {Kind::insufficient_funds, message};
   }
-  if (has_any(words, {"fee limit", "maxfee", "max fee", "fee too", "fees too", "too expensive"})) {
+  if (has_any(words, {"fee limit", "maxfee", "max fee", "fee too", "fees too", "too expensive",
+                      "excessive cost"})) {
     return {Kind::declined, message, "allow more with --max-fee", "max_fee"};
   }
   const bool unreachable = has_any(words, {"route", "unreachable", "usable set of paths",
@@ -276,7 +278,8 @@ Payment unknown(Error why) {
 
 Payment settle(Node& node, const Digest& payment_hash, http::Duration patience, Verdict verdict,
                Error why) {
-  Payment found = node.look_up(payment_hash, patience);
+  const bool is_stopped = why.kind == Kind::interrupted || why.kind == Kind::terminated;
+  Payment found = node.look_up(payment_hash, is_stopped ? http::Duration(0) : patience);
   switch (found.state) {
     case Payment::State::settled:
     case Payment::State::in_flight:

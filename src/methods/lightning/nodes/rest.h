@@ -89,8 +89,8 @@ Error no_reason();
 Error unreadable();
 Error no_invoices();
 
-/// What a payment has come to, by one look-up, which waits for its end. That the node never heard
-/// of it says nothing while the question may still be on its way.
+/// What a payment has come to, by one look-up, which waits for its end unless a signal is why. That
+/// the node never heard of it says nothing while the question may still be on its way.
 Payment settle(Node& node, const Digest& payment_hash, http::Duration patience, Verdict verdict,
                Error why);
 
