@@ -151,12 +151,6 @@ class Charges(Case):
         self.assertEqual(self.run_ok(url, url).out, OK * 2)
         self.assertEqual((self.paid(), len(self.home.payments())), ((5, 10), 5))
 
-    def test_once(self):
-        url = self.url(amount=2)
-        for _ in range(2):
-            self.assertEqual(self.run_ok("--once", "a-key", url).out, OK)
-        self.assertEqual(self.paid(), (1, 2))
-
     def test_post_with_a_body(self):
         self.assertEqual(self.run_ok("--json", '{"q":1}', self.url()).out, OK)
         self.assertEqual(self.log()[-1]["method"], "POST")
