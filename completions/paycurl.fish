@@ -73,7 +73,7 @@ complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payment
 complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -l currency -x -d 'take only offers in this token'
 complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -l network -x -d 'mainnet, testnet or a chain id'
 complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -l challenge -x -d 'take the Nth offer of the answer'
-complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -l protocol -x -d 'the wire protocol: auto or mpp'
+complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -l protocol -x -d 'the wire protocol: auto, mpp or l402'
 complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -l push -d 'broadcast the payment ourselves'
 complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -l pull -d 'let the server broadcast it'
 complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -s M -l method-option -x -d 'for the method: fee-token=0x...'

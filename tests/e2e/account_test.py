@@ -284,8 +284,9 @@ class Wallets(WalletCase):
         self.assertIn("PAYCURL_WALLET", done.errors)
         self.assertEqual(self.home.run("account", "show", "node").code, 0)  # what is known without it
         self.assertEqual(self.names(), ["node"])
-        self.assertEqual(self.connect("second").code, 105)
         self.assertEqual(self.wallet.seen, [])
+        self.assertEqual(self.connect("second").code, 105)
+        self.assertEqual(self.names(), ["node"])
 
     def test_two_secrets_of_one_name(self):
         self.connect("node")
