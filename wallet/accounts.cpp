@@ -32,6 +32,11 @@ Error wrong_kind(const Account& account) {
           "no_account"};
 }
 
+bool has_name(const std::vector<Account>& accounts, const std::string& name) {
+  return std::any_of(accounts.begin(), accounts.end(),
+                     [&](const Account& account) { return account.name == name; });
+}
+
 /// A copy without white space around it, which files and people add.
 Secret without_space(const Secret& text) {
   const std::string_view kept = trimmed(text.text());
@@ -261,58 +266,59 @@ void Accounts::add_unrecorded_wallets(std::vector<Account>& accounts) {
     const auto wallets = store->list(SecretPurpose::lightning_wallet);
     if (!wallets) continue;  // the keychain, whose error the caller meets too
     for (const StoredKey& wallet : wallets->keys) {
-      const bool known = std::any_of(accounts.begin(), accounts.end(), [&](const Account& account) {
-        return account.name == wallet.name;
-      });
-      if (!known) accounts.push_back({wallet.name, "lightning", "", "node", false, wallet.locked});
+      if (has_name(accounts, wallet.name)) continue;
+      accounts.push_back({wallet.name, "lightning", "", "node", false, wallet.locked});
     }
   }
 }
 
-Result<std::vector<Account>> Accounts::list(std::string& note) {
-  auto accounts = all_recorded();
-  if (!accounts) return accounts;
-  const auto known = [&](const std::string& name) {
-    return std::any_of(accounts->begin(), accounts->end(),
-                       [&](const Account& account) { return account.name == name; });
-  };
-  if (const auto stored = stores_.files->list()) {
-    for (const StoredKey& key : stored->keys) {
-      if (known(key.name)) continue;
-      const auto found = find(key.name);
-      if (found) accounts->push_back(*found);
-    }
+/// Keys in the keychain, most of them the npm CLI's; a sentence when it cannot be looked into.
+std::string Accounts::add_keychain(std::vector<Account>& accounts) {
+  const auto listing = stores_.keychain->list();
+  if (!listing) return listing.error().message;
+  for (const StoredKey& key : listing->keys) {
+    if (has_name(accounts, key.name)) continue;
+    Account account{key.name, "tempo", "", "mppx", false, key.locked};
+    const auto opened = key.locked ? Result<PrivateKey>(Error{Kind::account, "locked"})
+                                   : stores_.keychain->load(key.name);
+    if (opened) account.address = opened->address().checksummed();
+    accounts.push_back(std::move(account));
   }
-  add_unrecorded_wallets(*accounts);
-  if (const auto listing = stores_.keychain->list()) {
-    for (const StoredKey& key : listing->keys) {
-      if (known(key.name)) continue;
-      Account account{key.name, "tempo", "", "mppx", false, key.locked};
-      const auto opened = key.locked ? Result<PrivateKey>(Error{Kind::account, "locked"})
-                                     : stores_.keychain->load(key.name);
-      if (opened) account.address = opened->address().checksummed();
-      accounts->push_back(std::move(account));
-    }
-    if (listing->unnamed > 0) {
-      note = std::to_string(listing->unnamed) +
-             " accounts cannot be named until the keychain is unlocked";
-    }
-  } else {
-    note = listing.error().message;
-  }
-  const auto usual = default_name();
-  if (!usual) return usual.error();
-  for (Account& account : *accounts) {
-    if (!account.is_wallet()) account.is_default = account.name == *usual;
-  }
+  if (listing->unnamed == 0) return "";
+  return std::to_string(listing->unnamed) +
+         " accounts cannot be named until the keychain is unlocked";
+}
+
+Result<> Accounts::add_variables(std::vector<Account>& accounts) {
   for (const auto& [set, name] : {std::pair{settings_.has_private_key, "PAYCURL_PRIVATE_KEY"},
                                   std::pair{settings_.has_mppx_private_key, "MPPX_PRIVATE_KEY"}}) {
     if (!set) continue;
     auto key = take_key_variable(name);
     if (!key) return key.error();
-    accounts->push_back({name, "tempo", key->address().checksummed(), "env"});
+    accounts.push_back({name, "tempo", key->address().checksummed(), "env"});
   }
-  if (settings_.has_wallet) accounts->push_back({"PAYCURL_WALLET", "lightning", "", "env"});
+  if (settings_.has_wallet) accounts.push_back({"PAYCURL_WALLET", "lightning", "", "env"});
+  return {};
+}
+
+Result<std::vector<Account>> Accounts::list(std::string& note) {
+  auto accounts = all_recorded();
+  if (!accounts) return accounts;
+  if (const auto stored = stores_.files->list()) {
+    for (const StoredKey& key : stored->keys) {
+      if (has_name(*accounts, key.name)) continue;
+      const auto found = find(key.name);
+      if (found) accounts->push_back(*found);
+    }
+  }
+  add_unrecorded_wallets(*accounts);
+  if (std::string said = add_keychain(*accounts); !said.empty()) note = std::move(said);
+  const auto usual = default_name();
+  if (!usual) return usual.error();
+  for (Account& account : *accounts) {
+    if (!account.is_wallet()) account.is_default = account.name == *usual;
+  }
+  if (auto added = add_variables(*accounts); !added) return added.error();
   return accounts;
 }
 

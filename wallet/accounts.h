@@ -96,6 +96,8 @@ class Accounts {
   Result<ChosenAccount> choose_wallet(const PayerChoice& choice);
   bool has_wallet_file(const std::string& name) const;
   void add_unrecorded_wallets(std::vector<Account>& accounts);
+  std::string add_keychain(std::vector<Account>& accounts);
+  Result<> add_variables(std::vector<Account>& accounts);
   Result<std::optional<Account>> recorded(const std::string& name);
   Result<std::vector<Account>> all_recorded();
   Result<ChosenAccount> from_key(const char* name, PrivateKey key);
