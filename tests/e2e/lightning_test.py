@@ -96,6 +96,13 @@ class Case(unittest.TestCase):
     def actions(self):
         return [entry["action"] for entry in self.log() if "action" in entry]
 
+    def finish(self, url):
+        """Runs it again: the earlier payment is finished first, and that is said."""
+        done = self.home.run(url)
+        self.assertEqual(done.code, 0, done)
+        self.assertIn("note: finishing payment", done.errors)
+        return done.out
+
     def start(self, *arguments, home=None):
         process = (home or self.home).start(*arguments)
         self.addCleanup(self.reap, process)
@@ -198,9 +205,7 @@ class Refusals(Case):
         self.refused(self.url(variant="lies-amount", currency="BTC"))
 
     def test_plain_http_elsewhere(self):
-        port = net.http.rsplit(":", 1)[1]
-        url = f"http://shop.test:{port}/charge"
-        done = self.refused("--resolve", f"shop.test:{port}:127.0.0.1", url)
+        done = self.refused(f"http://0.0.0.0:{net.http.rsplit(':', 1)[1]}/charge")
         self.assertIn("plain http", done.errors)
 
     def test_limits(self):
@@ -258,7 +263,7 @@ class Refusals(Case):
         other = base64.urlsafe_b64encode((folder / "cert").read_bytes()).rstrip(b"=").decode()
         head, rest = net.wallets["lnd"].split("cert=")
         self.home.env["PAYCURL_WALLET"] = f"{head}cert={other}&{rest.split('&')[1]}"
-        done = self.home.run("-k", self.url())
+        done = self.home.run("-k", "--allow-http", self.url())
         self.assertEqual((done.code, self.asked()["requests"], self.paid()), (109, 0, (0, 0)), done)
 
     def test_wallet_is_away(self):
@@ -314,7 +319,7 @@ class Doubt(Case):
                 self.setUp()
                 url = self.killed_while_held(kind)
                 net.post("/release")
-                self.assertEqual((self.run_ok(url).out, self.paid()), (OK, (1, 50)))
+                self.assertEqual((self.finish(url), self.paid()), (OK, (1, 50)))
                 self.assertEqual((self.run_ok(url).out, self.paid()), (OK, (2, 100)))  # the next purchase
 
     def test_killed_and_failed(self):
@@ -323,7 +328,7 @@ class Doubt(Case):
                 self.setUp()
                 url = self.killed_while_held(kind)
                 net.post("/fail")
-                self.assertEqual((self.run_ok(url).out, self.paid()), (OK, (1, 50)))
+                self.assertEqual((self.finish(url), self.paid()), (OK, (1, 50)))
 
     def test_resume(self):
         url = self.killed_while_held("lnd")
@@ -359,19 +364,17 @@ class Doubt(Case):
         self.assertEqual((code, out), (107, b""), err)
         self.assertIn("payments resume", err)
         net.post("/release")
-        self.assertEqual((self.run_ok(self.url(amount=50)).out, self.paid()), (OK, (1, 50)))
+        self.assertEqual((self.finish(self.url(amount=50)), self.paid()), (OK, (1, 50)))
 
     def test_out_of_time_while_held(self):
         net.post("/hold")
         done = self.home.run("-m", "2", self.url(amount=50))
         self.assertEqual((done.code, done.out), (107, b""), done)
         net.post("/release")
-        self.assertEqual((self.run_ok(self.url(amount=50)).out, self.paid()), (OK, (1, 50)))
+        self.assertEqual((self.finish(self.url(amount=50)), self.paid()), (OK, (1, 50)))
 
     def test_answer_of_the_wallet_is_lost(self):
         for kind in net.wallets:
-            if kind == "nwc":
-                continue
             with self.subTest(kind):
                 self.home = self.make_home(kind)
                 net.post("/wallet?lose=1")
@@ -380,14 +383,6 @@ class Doubt(Case):
                 if done.code == 107:
                     done = self.home.run(url)
                 self.assertEqual((done.code, done.out, self.paid()), (0, OK, (1, 50)), done)
-
-    def test_answer_over_the_relay_is_lost(self):
-        self.home = self.make_home("nwc")
-        net.post("/wallet?lose=1")
-        url = self.url("/charge/nwc", amount=50)
-        done = self.home.run("-m", "4", url)
-        self.assertEqual((done.code, done.out), (107, b""), done)
-        self.assertEqual((self.run_ok(url).out, self.paid()), (OK, (1, 50)))
 
     def test_server_drops_the_connection(self):
         done = self.run_ok(self.url(amount=50, drop="before"))
@@ -423,7 +418,7 @@ class Offers(Case):
         self.run_ok("--intent", "session", self.url("/all/session", amount=5))
         self.assertEqual((self.paid(), self.log()[-1]["intent"]), ((1, 100), "session"))
         offers = self.run_ok("--inspect", "-j", self.url("/all", amount=5)).json["offers"]
-        self.assertEqual(sorted(o["protocol"] for o in offers if o["payable"]), ["l402", "l402", "mpp", "mpp"])
+        self.assertEqual(sorted(o["protocol"] for o in offers if o["payable"]), ["l402", "mpp", "mpp"])  # LSAT is L402's old name
 
 
 class WithKeyring(Case):
@@ -490,7 +485,7 @@ class Tokens(WithKeyring):
         process.kill()
         self.ended(process)
         net.post("/release")
-        self.assertEqual((self.run_ok(url).out, self.paid()), (OK, (1, 10)))
+        self.assertEqual((self.finish(url), self.paid()), (OK, (1, 10)))
 
 
 class Accounts(WithKeyring):
@@ -498,7 +493,7 @@ class Accounts(WithKeyring):
         for kind, uri in net.wallets.items():
             with self.subTest(kind):
                 self.home.env.pop("PAYCURL_WALLET", None)
-                done = self.home.run("account", "connect", "--name", kind, stdin=uri.encode() + b"\n")
+                done = self.home.run("account", "connect", kind, stdin=uri.encode() + b"\n")
                 self.assertEqual(done.code, 0, done)
                 url = self.url(f"/charge/{kind}", amount=5)
                 self.assertEqual((self.run_ok("-a", kind, url).out, self.paid()), (OK, (1, 5)))
@@ -623,7 +618,8 @@ class Sessions(Case):
                          ("closed", {"refundSats": 100 - session["spent"], "refundStatus": "succeeded"}))
 
     def test_deposit_above_the_limit(self):
-        self.refused("--max-spend", "10sat", self.url("/session", amount=1, deposit=11), code=(102,))
+        done, payer, _ = net.moved(lambda: self.home.run("--max-spend", "10sat", self.url("/session", amount=1, deposit=11)))
+        self.assertEqual((done.code, payer, self.asked()["pays"], self.paid()), (102, 0, 0, (0, 0)), done)
 
     def test_server_stops_waiting(self):
         url = self.url("/session/sse", amount=2, deposit=4, n=8, hold=700, slow=500)
@@ -646,7 +642,7 @@ class Sessions(Case):
         process.kill()
         self.ended(process)
         net.post("/release")
-        self.assertEqual((self.run_ok(url).out, self.paid()), (UNIT, (1, 20)))
+        self.assertEqual((self.finish(url), self.paid()), (UNIT, (1, 20)))
         _, payer, _ = net.moved(self.close)
         self.assertEqual(payer, 18_000)
 
@@ -671,6 +667,7 @@ class Sessions(Case):
     def test_server_has_closed(self):
         for problems in ("draft", "mppx"):
             with self.subTest(problems):
+                self.setUp()
                 url = self.url("/session", amount=2, deposit=20, problems=problems)
                 self.run_ok("--session", "new", url)
                 paid, _ = self.paid()

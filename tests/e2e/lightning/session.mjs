@@ -249,7 +249,7 @@ export function makeSessions(merchant, log) {
     challenge,
     /** Closes what is open, as a server does after the idle time. Returns how many. */
     async closeAll() {
-      const open = [...sessions.values()].filter((session) => session.status === 'open')
+      const open = [...sessions.values()].filter(({ status, path }) => status === 'open' && path)
       for (const session of open) await close(session)
       return open.length
     },
