@@ -108,6 +108,8 @@ Result<MethodOptions> method_options_of(const Globals& globals, const RequestOpt
   };
   method.offline = options.offline;
   method.wallet_client = client_for(globals);
+  const http::Duration limit = paid_deadlines_of(options).total;
+  if (limit.count() > 0) method.patience = std::min(method.patience, limit);
   if (options.push) method.push = true;
   if (options.pull) method.push = false;
   for (const std::string& option : options.method_options) {

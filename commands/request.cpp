@@ -479,17 +479,18 @@ Result<Json> RequestCommand::quote_json(const Outcome& outcome) {
   }
   const SessionPlan plan = session_plan(*chosen, (*payer)->address);
   const bool proof = spend.total.amount.is_zero();
-  return Json::object({{"offer", static_cast<std::int64_t>(chosen->number)},
-                       {"total", money_json(spend.total)},
-                       {"fee", spend.fee.amount.is_zero() ? Json() : money_json(spend.fee)},
-                       {"deposit", plan.deposit ? money_json(*plan.deposit) : Json()},
-                       {"mode", proof ? Json() : Json(chosen->quote->mode)},
-                       {"session", Json::or_null(std::string_view(plan.session))},
-                       {"payer", (*payer)->address},
-                       {"account", (*payer)->name},
-                       {"balance", std::move(balance)},
-                       {"limit", money_json(limit)},
-                       {"left", money_json(left)}});
+  return Json::object(
+      {{"offer", static_cast<std::int64_t>(chosen->number)},
+       {"total", money_json(spend.total)},
+       {"fee", spend.fee.amount.is_zero() ? Json() : money_json(spend.fee)},
+       {"deposit", plan.deposit ? money_json(*plan.deposit) : Json()},
+       {"mode", proof ? Json() : Json::or_null(std::string_view(chosen->quote->mode))},
+       {"session", Json::or_null(std::string_view(plan.session))},
+       {"payer", (*payer)->address},
+       {"account", (*payer)->name},
+       {"balance", std::move(balance)},
+       {"limit", money_json(limit)},
+       {"left", money_json(left)}});
 }
 
 Result<> RequestCommand::show_offers(const Globals& globals, const http::Request& request,

@@ -76,6 +76,11 @@ class Spender {
   /// a limit says no, Kind::internal when the journal cannot be written; nothing is signed then.
   Result<Permit> allow(const Spend& spend);
 
+  /// What `allow` would say of the limits of this run, before anything is written.
+  Result<> would_allow(const Spend& spend) const {
+    return paycurl::allow(spend, limits_, {run_, {}});
+  }
+
   /// Signs, and makes the row durable before it returns. `rebuild` is what the signed bytes are
   /// made from; `reference` gives the rail's name of the payment (a transaction hash) where it is
   /// known.

@@ -21,6 +21,7 @@ struct MethodOptions {
   std::vector<Asset> tokens;               ///< --token: address, decimals, symbol; network empty
   /// A client for the user's own wallet: no proxy, no trace; trusts `ca_pem` when it is not empty.
   std::function<std::unique_ptr<http::Client>(const std::string& ca_pem)> wallet_client;
+  http::Duration patience{50'000};  ///< with a wallet that pays, and with payments under way
   Clock clock = &system_now;
 };
 

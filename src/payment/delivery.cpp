@@ -371,6 +371,7 @@ void Flow::Run::look_up_doubt(Method& method, const std::string& why_not) {
     case Settlement::State::open:
       return doubt("an earlier payment for this is still in doubt" + reason, "in_doubt");
     case Settlement::State::never:
+      if (found.is_final) row_.valid_until = std::min(row_.valid_until, parts_.clock());
       outcome_.error = Error{Kind::rejected, "an earlier payment for this did not settle" + reason,
                              "nothing was paid; the command may be run again", "not_paid"};
       return save(PaymentStatus::rejected, outcome_.error);

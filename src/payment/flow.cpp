@@ -44,10 +44,10 @@ Outcome Flow::resume(Row row) {
 Outcome Flow::Run::run(http::Request request) {
   request_ = std::move(request);
   if (take_known_offer()) return purchase(&outcome_.offers.front());
-  const bool has_token = take_token();
+  has_token_ = take_token();
   const auto answer = ask();
   if (!answer) return std::move(outcome_);
-  if (has_token) return token_refused(*answer);
+  if (has_token_) return token_refused(*answer);
   if (protocol_for(answer->head) == nullptr || !options_.pay) return free_socket(*answer);
   return pay(*answer);
 }
@@ -141,7 +141,8 @@ Flow::Run::Fate Flow::Run::fate_of_unpaid(const http::Head& head) {
     return options_.follow ? Fate::discard : Fate::deliver;
   }
   // What answers the probe of a WebSocket is not what the user asked for.
-  const bool asks = options_.pay && protocol_for(head) != nullptr;
+  const bool refused = has_token_ && (head.status == 401 || head.status == 402);
+  const bool asks = refused || (options_.pay && protocol_for(head) != nullptr);
   return asks || request_.url.websocket ? Fate::collect : Fate::deliver;
 }
 

@@ -36,8 +36,9 @@ struct Settlement {
     open,     ///< not so far, or nobody could be asked
   };
   State state = State::open;
-  std::string reference;     ///< set when settled
-  std::optional<Error> why;  ///< insufficient_funds, backend...: what was found out
+  std::string reference;       ///< set when settled
+  std::optional<Error> why{};  ///< insufficient_funds, backend...: what was found out
+  bool is_final = false;       ///< with `never`: even before the row's validity ends
 };
 
 class Method {

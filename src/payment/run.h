@@ -202,6 +202,7 @@ class Flow::Run {
   std::optional<Session::Step> aside_step_;  // what it carries
   bool aside_repeated_ = false;
   std::optional<std::pair<std::string, Json>> waiting_event_;  // came while a step was on its way
+  bool has_token_ = false;           // the request carries one that was paid for before
   std::string token_;                // the credential that left, when it is good for more
   std::vector<std::string> proofs_;  // that are not to be seen in what the server says
 };

@@ -16,7 +16,7 @@ MAY_USE = {
     "src/http": {"src/base", "src/crypto"},
     "wallet": {"src/base", "src/crypto"},
     "src/payment": {"src/base", "src/crypto", "src/http", "wallet"},
-    "src/protocols": {"src/base", "src/http", "src/payment"},
+    "src/protocols": {"src/base", "src/crypto", "src/http", "src/payment"},
     "src/evm": {"src/base", "src/crypto", "src/http"},
     "src/methods": {"src/base", "src/crypto", "src/evm", "src/http", "src/payment", "wallet"},
     "commands": {"src/base", "src/crypto", "src/evm", "src/http", "src/methods", "src/payment", "src/protocols",

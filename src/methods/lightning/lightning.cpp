@@ -72,7 +72,6 @@ class Lightning : public Method {
     const auto terms = read_charge(challenge);
     if (!terms) return terms.error();
     quote.spend = spend_of(*terms);
-    quote.mode = "invoice";
     return quote;
   }
 
@@ -97,7 +96,7 @@ class Lightning : public Method {
     // An invoice that comes a second time: whether it was paid then is asked before anything else.
     const auto known = spender.ledger().has_reference(hash);
     if (!known) return known.error();
-    auto before = *known ? wallet_.find(spender, invoice.payment_hash, kPatience)
+    auto before = *known ? wallet_.find(spender, invoice.payment_hash, wallet_.patience())
                          : Result<std::string>(Error{Kind::rejected, ""});
     if (before) spend = already_paid(std::move(spend));
     if (!before && before.error().kind == Kind::outcome_unknown) return before.error();
@@ -120,9 +119,9 @@ class Lightning : public Method {
     if (!made) return made.error();
     const auto invoice = read_invoice(made->invoice);
     if (!invoice) return invoice.error();
-    auto preimage = wallet_.find(spender, invoice->payment_hash, kPatience);
-    const bool unpaid = !preimage && preimage.error().kind != Kind::outcome_unknown;
-    if (unpaid && wallet_.now() < row.valid_until) {
+    auto preimage = wallet_.find(spender, invoice->payment_hash, wallet_.patience());
+    const bool untried = !preimage && preimage.error().reason == "not_paid";
+    if (untried && wallet_.now() < row.valid_until) {
       preimage = wallet_.pay(spender, *invoice, made->most_fee);
     }
     if (!preimage) return preimage.error();
@@ -140,7 +139,10 @@ class Lightning : public Method {
     if (found) return {Settlement::State::settled, hash, std::nullopt};
     const bool open = found.error().kind == Kind::outcome_unknown ||
                       (found.error().reason == "not_paid" && wallet_.now() < row.valid_until);
-    return {open ? Settlement::State::open : Settlement::State::never, "", found.error()};
+    Settlement settlement{open ? Settlement::State::open : Settlement::State::never, "",
+                          found.error()};
+    settlement.is_final = !open;  // it is the user's own wallet that says so
+    return settlement;
   }
 
   std::vector<Asset> tokens() const override { return {}; }

@@ -55,7 +55,7 @@ Result<Amount> PayingWallet::fee_of(Spender& spender, const Invoice& invoice) {
 Result<std::string> PayingWallet::pay(Spender& spender, const Invoice& invoice, Amount most_fee) {
   const auto asked = node(spender);
   if (!asked) return asked.error();
-  return proof_of((*asked)->pay(invoice, most_fee, kPatience), invoice.payment_hash, &spender);
+  return proof_of((*asked)->pay(invoice, most_fee, patience()), invoice.payment_hash, &spender);
 }
 
 Result<std::string> PayingWallet::find(Spender& spender, const Digest& payment_hash,

@@ -13,15 +13,14 @@
 
 namespace paycurl::lightning {
 
-/// How long a wallet may try to pay, and how long a payment under way is waited for.
-inline constexpr http::Duration kPatience{60'000};
-
 class PayingWallet {
  public:
   explicit PayingWallet(MethodOptions options) : options_(std::move(options)) {}
 
   Millis now() const { return options_.clock(); }
   const MethodOptions& options() const { return options_; }
+  /// How long the wallet may try to pay, and how long a payment under way is waited for.
+  http::Duration patience() const { return options_.patience; }
 
   /// The node behind the spender's connection; the same one in later calls.
   Result<Node*> node(Spender& spender);

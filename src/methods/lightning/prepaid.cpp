@@ -49,7 +49,7 @@ Result<Credential> PrepaidBalance::close(const Channel& channel, const Challenge
                                          Spender& spender) {
   Digest hash{};
   if (auto read = from_hex(channel.id, hash); !read) return read.error();
-  auto preimage = wallet_.find(spender, hash, kPatience);
+  auto preimage = wallet_.find(spender, hash, wallet_.patience());
   if (!preimage) return preimage.error();
   return Credential{
       challenge,

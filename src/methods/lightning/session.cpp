@@ -55,12 +55,12 @@ std::optional<Amount> sats_of(const Json* value) {
   return sats ? sats->times(1000) : std::nullopt;
 }
 
-/// The server's words about what was spent, believed up to the deposit.
-Result<> take_spent(const Json& told, Channel& channel) {
+/// The server's words about what was spent, believed up to the deposit and what is being added.
+Result<> take_spent(const Json& told, Amount coming, Channel& channel) {
   const Json* spent = told.find("spent");
   if (spent == nullptr) return {};
   const auto amount = sats_of(spent);
-  if (!amount || *amount > channel.deposit) {
+  if (!amount || *amount > channel.deposit.plus(coming).value_or(channel.deposit)) {
     return Error{Kind::protocol, "the receipt's numbers are not those of our session"};
   }
   channel.spent = std::max(channel.spent, *amount);
@@ -269,10 +269,11 @@ Result<Session::Step> LightningSession::open() {
     return Error{Kind::unsupported, "this wallet pays charges only, no sessions",
                  "leave sessions out: --no-session", "no_invoices"};
   }
-  auto agreement = make_agreement(deposit);
-  if (!agreement) return agreement.error();
   const auto spend = spend_of(deposit);
   if (!spend) return spend.error();
+  if (auto allowed = spender_.would_allow(*spend); !allowed) return allowed.error();
+  auto agreement = make_agreement(deposit);
+  if (!agreement) return agreement.error();
   const Pending pending{deposit.text, spend->fee.amount, challenge_.echo, false};
   Channel channel;
   channel.id = to_hex(deposit.payment_hash);
@@ -314,14 +315,14 @@ Result<Session::Step> LightningSession::finish_deposit() {
   if (!pending) return pending.error();
   const auto invoice = read_invoice(pending->invoice);
   if (!invoice) return invoice.error();
-  auto preimage = wallet_.find(spender_, invoice->payment_hash, kPatience);
-  const bool unpaid = !preimage && preimage.error().kind != Kind::outcome_unknown;
-  if (unpaid && again_ && wallet_.now() < channel_->opening_until) {
+  auto preimage = wallet_.find(spender_, invoice->payment_hash, wallet_.patience());
+  const bool untried = !preimage && preimage.error().reason == "not_paid";
+  if (untried && again_ && wallet_.now() < channel_->opening_until) {
     preimage = wallet_.pay(spender_, *invoice, pending->most_fee);  // that same invoice, once
   }
   if (!preimage && preimage.error().kind == Kind::outcome_unknown) return preimage.error();
   if (!preimage) {
-    if (wallet_.now() < channel_->opening_until && !again_) {
+    if (untried && wallet_.now() < channel_->opening_until && !again_) {
       return Error{Kind::session, "an earlier run was paying a deposit here and has not finished",
                    "finish it first: paycurl payments resume", "busy"};
     }
@@ -358,7 +359,7 @@ Result<std::string> LightningSession::proof_of_channel() {
   if (!preimage_.empty()) return preimage_;
   Digest hash{};
   if (auto read = from_hex(channel_->id, hash); !read) return read.error();
-  auto found = wallet_.find(spender_, hash, kPatience);
+  auto found = wallet_.find(spender_, hash, wallet_.patience());
   if (!found) {
     return Error{Kind::session,
                  "the wallet does not find the deposit of this session: " + found.error().message,
@@ -459,9 +460,9 @@ Result<std::optional<Session::Step>> LightningSession::accepted(const Reply& rep
     channel_->deposit = channel_->deposit.plus(added_).value_or(channel_->deposit);
     channel_->signed_amount = channel_->accepted = channel_->deposit;
     channel_->opening.clear();
-    fresh_data_ = false;
   }
-  const auto numbers = reply.receipt ? take_spent(reply.receipt->json, *channel_) : Result<>();
+  const auto numbers =
+      reply.receipt ? take_spent(reply.receipt->json, Amount(), *channel_) : Result<>();
   if (auto saved = channels_.save(*channel_); !saved) return let_go(saved.error());
   if (!numbers) return let_go(numbers.error());
   if (done == Action::top_up && !streaming_) return std::optional(ask());
@@ -587,7 +588,7 @@ Result<std::optional<Session::Step>> LightningSession::event(std::string_view na
   channel_->spent = std::max(
       channel_->spent,
       std::min(sats_of(data.find("balanceSpent")).value_or(channel_->spent), channel_->deposit));
-  if (!fresh_data_) {
+  if (!std::exchange(fresh_data_, false)) {
     return let_go({Kind::protocol,
                    "the server asks for another deposit before it has sent anything for the last",
                    "stopped paying", "overcharged"});
@@ -601,7 +602,9 @@ Result<> LightningSession::received(const Receipt& receipt) {
   if (lower(receipt.reference) != channel_->id) {
     return Error{Kind::protocol, "the receipt is not of our session"};
   }
-  if (auto taken = take_spent(receipt.json, *channel_); !taken) return taken;
+  // The top-up may be spent before its own answer is here.
+  const Amount coming = action_ == Action::top_up ? added_ : Amount();
+  if (auto taken = take_spent(receipt.json, coming, *channel_); !taken) return taken;
   return channels_.save_lightly(*channel_);
 }
 
@@ -615,7 +618,6 @@ Result<Quote> session_quote(const Challenge& challenge) {
   quote.spend.why = Purpose::session;
   quote.spend.total = {terms->price, satoshi(network)};
   quote.spend.fee = {Amount(), quote.spend.total.asset};
-  quote.mode = "invoice";
   quote.unit = terms->unit;
   if (terms->deposit) {
     quote.spend.payees = {{to_hex(terms->deposit->payee), terms->price}};
