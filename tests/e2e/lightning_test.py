@@ -629,10 +629,14 @@ class Sessions(Case):
         net.post("/release")
         self.assertTrue(wait_for(lambda: self.actions() == ["open"]))
         net.post("/hold")
-        code, out, err = self.ended(process, 90)
-        self.assertIn(code, (107, 108), err)
-        self.assertEqual(self.texts(out)[:2], words(2))
+        net.await_held(process)
+        self.assertTrue(wait_for(lambda: [entry for entry in self.log() if "timeout" in entry]))
         net.post("/release")
+        code, out, err = self.ended(process, 90)
+        self.assertEqual((code, self.texts(out)), (108, words(2)), err)
+        self.assertEqual(self.paid(), (2, 8))
+        _, payer, _ = net.moved(self.close)
+        self.assertEqual(payer, 4000)  # the top-up that came too late
 
     def test_killed_while_the_deposit_is_held(self):
         url = self.url("/session", amount=2, deposit=20)

@@ -197,6 +197,7 @@ export function makeSessions(merchant, log) {
         })
         if (enough()) continue
         write(`event: session-timeout\ndata: ${state()}\n\n`)
+        log.push({ path: session.path, timeout: session.id })
         return response.end()
       }
       spent += amount
