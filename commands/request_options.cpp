@@ -215,7 +215,7 @@ Result<> check_request_options(const RequestOptions& o, const Globals& globals) 
   if (o.urls.empty()) return Error{Kind::usage, "no URL", "try paycurl --help"};
   if (o.protocol != "auto" && o.protocol != "mpp" && o.protocol != "l402") {
     return Error{Kind::usage, "not a protocol: " + printable(o.protocol, 40),
-                 "this paycurl speaks mpp"};
+                 "auto, mpp and l402 are"};
   }
   if (o.push && o.pull) return contradiction("--push and --pull exclude each other");
   if (o.inspect && o.dry_run) return contradiction("--inspect and --dry-run exclude each other");

@@ -460,7 +460,8 @@ Result<> Flow::Run::take_event(const http::ServerEvent& event) {
 }
 
 Result<> Flow::Run::answer_event(std::string_view name, const Json& data) {
-  if (aside_step_) {  // one at a time
+  const bool asks = name.starts_with("payment-need");
+  if (aside_step_ && asks) {  // one at a time
     waiting_event_.emplace(name, data);
     return {};
   }

@@ -328,7 +328,7 @@ class Doubt(Case):
                 self.setUp()
                 url = self.killed_while_held(kind)
                 net.post("/fail")
-                self.assertEqual((self.finish(url), self.paid()), (OK, (1, 50)))
+                self.assertEqual((self.run_ok(url).out, self.paid()), (OK, (1, 50)))
 
     def test_resume(self):
         url = self.killed_while_held("lnd")
