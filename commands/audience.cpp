@@ -296,8 +296,11 @@ std::string describe_offers(const std::vector<Offer>& offers, std::size_t chosen
         const std::string share = describe({payee.amount, spend.total.asset});
         add("to", payee.address + (spend.payees.size() > 1 ? "  " + share : ""));
       }
-      add("token", spend.total.asset.token + " on " + spend.total.asset.network);
+      const Asset& asset = spend.total.asset;
+      add("token", (asset.token.empty() ? asset.symbol : asset.token) + " on " + asset.network);
+      const bool routed = asset.network.starts_with("lightning:");
       add("fee", offer.quote->sponsored       ? "paid by the server"
+                 : routed                     ? "of the route, within --max-fee"
                  : spend.fee.amount.is_zero() ? "none"
                                               : "at most " + describe(spend.fee));
       add("mode", offer.quote->mode);

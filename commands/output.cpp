@@ -92,7 +92,9 @@ int graver(int one, int other) {
 }
 
 std::string shortened(std::string_view hex) {
-  if (hex.size() < 16 || !hex.starts_with("0x")) return printable(hex, 40);
+  const bool is_hex = hex.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  const bool is_name = hex.starts_with("0x") || (is_hex && hex.size() > 40);
+  if (hex.size() < 16 || !is_name) return printable(hex, 40);
   return std::string(hex.substr(0, 6)) + "…" + std::string(hex.substr(hex.size() - 4));
 }
 

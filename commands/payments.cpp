@@ -282,7 +282,10 @@ Result<> PaymentsCommand::show(const Globals& globals) {
   if (!row) return row.error();
   if (body_) return show_body(globals, *row);
   Json json = payment_json(*row, system_now());
-  json.set("challenge", stored_json(row->challenge)).set("receipt", stored_json(row->receipt));
+  Json challenge = stored_json(row->challenge);
+  // With the preimage, which the wallet finds, the token of L402 is a credential.
+  if (row->protocol == "l402") challenge.set("token", "[hidden]");
+  json.set("challenge", std::move(challenge)).set("receipt", stored_json(row->receipt));
   json.set("requestDigest", row->digest);
   Json list = Json::array();
   for (const Event& event : row->events) {

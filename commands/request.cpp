@@ -103,7 +103,7 @@ Result<> RequestCommand::set_up(const Globals& globals) {
   network_ = std::move(*network);
   wallet_ = std::make_unique<Wallet>(globals,
                                      PasswordChoice{options_.password_fd, options_.password_file});
-  tokens_ = std::make_unique<KeptTokens>(*wallet_);
+  tokens_ = std::make_unique<KeptTokens>(*wallet_, globals.verbosity > 0);
   return {};
 }
 

@@ -273,7 +273,13 @@ std::optional<std::string> KeptTokens::find(const std::string& origin) {
   return std::nullopt;
 }
 
-Result<> KeptTokens::keep(const std::string& origin, const std::string& field) {
+void KeptTokens::keep(const std::string& origin, const std::string& field) {
+  const auto stored = store(origin, field);
+  if (stored || !verbose_) return;  // machines without a keychain pay each time
+  say("$ the token is not kept for later requests: " + stored.error().message);
+}
+
+Result<> KeptTokens::store(const std::string& origin, const std::string& field) {
   const auto known = wallet_.channels();
   if (!known) return known.error();
   if (field.size() > Secret::kCapacity) return Error{Kind::account, "it is too long"};

@@ -94,13 +94,16 @@ class Wallet {
 /// other requests do not wait for the keychain.
 class KeptTokens : public Tokens {
  public:
-  explicit KeptTokens(Wallet& wallet) : wallet_(wallet) {}
+  KeptTokens(Wallet& wallet, bool verbose) : wallet_(wallet), verbose_(verbose) {}
   std::optional<std::string> find(const std::string& origin) override;
-  Result<> keep(const std::string& origin, const std::string& field) override;
+  void keep(const std::string& origin, const std::string& field) override;
   void forget(const std::string& origin) override;
 
  private:
+  Result<> store(const std::string& origin, const std::string& field);
+
   Wallet& wallet_;
+  bool verbose_;
 };
 
 /// The connection of a wallet that must be the one called `address`. Kind::account when something

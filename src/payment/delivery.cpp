@@ -202,10 +202,7 @@ void Flow::Run::after_answer(Leg& leg, Method& method) {
 /// The credential pays for other requests too.
 void Flow::Run::keep_token() {
   if (token_.empty() || parts_.tokens == nullptr) return;
-  auto kept = parts_.tokens->keep(request_.url.origin(), std::exchange(token_, {}));
-  if (!kept) {
-    parts_.audience.note("the token cannot be kept for later requests: " + kept.error().message);
-  }
+  parts_.tokens->keep(request_.url.origin(), std::exchange(token_, {}));
 }
 
 void Flow::Run::after_delivery(Leg& leg, Method& method) {

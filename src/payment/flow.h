@@ -60,7 +60,7 @@ class Tokens {
   virtual ~Tokens() = default;
   /// The value of the Authorization field; nothing when there is none or it cannot be had.
   virtual std::optional<std::string> find(const std::string& origin) = 0;
-  virtual Result<> keep(const std::string& origin, const std::string& field) = 0;
+  virtual void keep(const std::string& origin, const std::string& field) = 0;
   virtual void forget(const std::string& origin) = 0;
 };
 

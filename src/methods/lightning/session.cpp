@@ -458,8 +458,10 @@ Result<std::optional<Session::Step>> LightningSession::accepted(const Reply& rep
   if (done == Action::open) channel_->opening.clear();
   if (done == Action::top_up) {
     channel_->deposit = channel_->deposit.plus(added_).value_or(channel_->deposit);
-    channel_->signed_amount = channel_->accepted = channel_->deposit;
+    channel_->accepted = channel_->deposit;
     channel_->opening.clear();
+    auto raised = channels_.raise_signed(*channel_, channel_->deposit);
+    if (!raised) return let_go(raised.error());
   }
   const auto numbers =
       reply.receipt ? take_spent(reply.receipt->json, Amount(), *channel_) : Result<>();
