@@ -9,6 +9,7 @@
 #include "commands/output.h"
 #include "commands/signals.h"
 #include "src/base/text.h"
+#include "wallet/keystore.h"
 
 namespace paycurl {
 namespace {
@@ -97,6 +98,36 @@ std::unique_ptr<http::Client> make_client(const Globals& globals, const RequestO
   return http::make_client(std::move(settings));
 }
 
+/// In the keychain, which is opened when one is kept or looked for.
+class KeychainProofs : public ProofStore {
+ public:
+  explicit KeychainProofs(bool may_prompt) : may_prompt_(may_prompt) {}
+
+  Result<> keep(const std::string& session, std::string_view proof) override {
+    Secret secret;
+    secret.assign(as_bytes(proof));
+    return store().store(SecretPurpose::lightning_session, session, secret, true);
+  }
+  std::optional<std::string> find(const std::string& session) override {
+    const auto found = store().load(SecretPurpose::lightning_session, session);
+    return found ? std::optional(std::string(found->text())) : std::nullopt;
+  }
+  void forget(const std::string& session) override {
+    if (store_) (void)store().remove(SecretPurpose::lightning_session, session);
+  }
+
+ private:
+  SecretStore& store() {
+    if (!store_) {
+      store_ = make_secret_keychain(may_prompt_, [](std::string_view text) { say_note(text); });
+    }
+    return *store_;
+  }
+
+  bool may_prompt_;
+  std::unique_ptr<SecretStore> store_;
+};
+
 /// The method options that the command line and the environment give.
 Result<MethodOptions> method_options_of(const Globals& globals, const RequestOptions& options) {
   MethodOptions method;
@@ -108,6 +139,7 @@ Result<MethodOptions> method_options_of(const Globals& globals, const RequestOpt
   };
   method.offline = options.offline;
   method.wallet_client = client_for(globals);
+  method.proofs = std::make_shared<KeychainProofs>(may_unlock(globals));
   const http::Duration limit = paid_deadlines_of(options).total;
   if (limit.count() > 0) method.patience = std::min(method.patience, limit);
   if (options.push) method.push = true;

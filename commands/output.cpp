@@ -71,6 +71,11 @@ bool is_terminal(int fd) {
   return ::isatty(fd) == 1;
 }
 
+bool may_unlock(const Globals& globals) {
+  const Settings& settings = globals.settings;
+  return !settings.no_prompt && settings.has_display && is_terminal(STDIN_FILENO);
+}
+
 bool may_color(const Globals& globals) {
   if (globals.color == "always") return true;
   return globals.color == "auto" && !globals.settings.no_color && is_terminal(STDERR_FILENO);

@@ -28,6 +28,8 @@ void say_error(const Error& error);
 void say_note(std::string_view sentence);
 
 bool is_terminal(int fd);
+/// Whether a person is there to unlock a keychain.
+bool may_unlock(const Globals& globals);
 /// Whether stderr may have colours.
 bool may_color(const Globals& globals);
 /// `text` in bold, when colours are wanted.

@@ -34,7 +34,7 @@ std::string name_of_token(const std::string& origin) {
 Wallet::Wallet(const Globals& globals, PasswordChoice password)
     : globals_(globals), password_(std::move(password)) {
   const Settings& settings = globals_.settings;
-  const bool may_prompt = !settings.no_prompt && settings.has_display && is_terminal(STDIN_FILENO);
+  const bool may_prompt = may_unlock(globals);
   const auto say_it = [](std::string_view sentence) { say_note(sentence); };
   const PasswordSource ask = [this](std::string_view question, bool fresh) {
     return this->password(question, fresh);

@@ -11,6 +11,16 @@
 
 namespace paycurl {
 
+/// Where the preimage that proves a session is kept for wallets that cannot find it again.
+class ProofStore {
+ public:
+  virtual ~ProofStore() = default;
+  /// Keeps it, in place of an earlier one. Kind::account when nothing can be kept.
+  virtual Result<> keep(const std::string& session, std::string_view proof) = 0;
+  virtual std::optional<std::string> find(const std::string& session) = 0;
+  virtual void forget(const std::string& session) = 0;
+};
+
 /// What the user said that methods care about.
 struct MethodOptions {
   std::optional<std::string> network;  ///< "mainnet", "testnet", a chain id, "signet", "regtest"
@@ -21,6 +31,7 @@ struct MethodOptions {
   std::vector<Asset> tokens;               ///< --token: address, decimals, symbol; network empty
   /// A client for the user's own wallet: no proxy, no trace; trusts `ca_pem` when it is not empty.
   std::function<std::unique_ptr<http::Client>(const std::string& ca_pem)> wallet_client;
+  std::shared_ptr<ProofStore> proofs;
   http::Duration patience{50'000};  ///< with a wallet that pays, and with payments under way
   Clock clock = &system_now;
 };

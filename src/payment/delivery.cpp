@@ -231,6 +231,10 @@ void Flow::Run::after_delivery(Leg& leg, Method& method) {
     outcome_.error->hint = "the payment is in: paycurl payments show " + row_.id;
     return save(PaymentStatus::settled, outcome_.error);
   }
+  if (!result && result.error().kind == Kind::outcome_unknown) {  // a deposit beside the stream
+    return doubt("the answer did not arrive whole: " + result.error().message,
+                 result.error().reason);
+  }
   if (!result && !sink_failure_) {
     const Error& why = result.error();
     settled_without("paid, but the answer did not arrive whole: " + why.message,
@@ -357,7 +361,7 @@ void Flow::Run::look_up_doubt(Method& method, const std::string& why_not) {
   const std::string why = found.why ? found.why->message : why_not;
   const std::string reason = why.empty() ? "" : " (" + why + ")";
   if (row_.intent == "session" && found.state == Settlement::State::settled) {
-    return settled_without("an earlier run signed a voucher for this, and its answer was lost",
+    return settled_without("an earlier run paid for this by a session, and its answer was lost",
                            "answer_lost");
   }
   switch (found.state) {

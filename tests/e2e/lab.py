@@ -185,7 +185,7 @@ class Lightning:
             self._start()
         info = self.get("/info")
         self.http, self.https, self.wallets = info["http"], info["https"], info["wallets"]
-        self.certificate = info["certificate"]
+        self.certificate, self.blind = info["certificate"], info["blind"]
 
     def _start(self):
         base = next(b for b in iter(lambda: random.randrange(20000, 32000), None) if self._free(b))

@@ -488,6 +488,19 @@ class Tokens(WithKeyring):
         self.assertEqual((self.finish(url), self.paid()), (OK, (1, 10)))
 
 
+class Proofs(WithKeyring):
+    def test_a_wallet_that_finds_no_payments(self):
+        """The keychain has the preimage for it, and nothing has it without a keychain."""
+        self.home.env["PAYCURL_WALLET"] = net.blind
+        url = self.url("/session", amount=2, deposit=20)
+        self.run_ok(url)
+        done, payer, _ = net.moved(lambda: self.run_ok("--close", url))
+        self.assertEqual((done.out, payer, self.actions()), (UNIT, 16_000, ["open", "bearer", "close"]))
+        self.home.env.pop("DBUS_SESSION_BUS_ADDRESS")
+        done, payer, _ = net.moved(lambda: self.home.run("--session", "new", url))
+        self.assertEqual((done.code, payer), (101, 0), done)
+
+
 class Accounts(WithKeyring):
     def test_connect(self):
         for kind, uri in net.wallets.items():

@@ -69,6 +69,17 @@ Result<std::string> PayingWallet::find(Spender& spender, const Digest& payment_h
   return proof_of((*asked)->look_up(payment_hash, patience), payment_hash, nullptr);
 }
 
+Result<std::string> PayingWallet::session_proof(Spender& spender, const std::string& session) {
+  Digest hash{};
+  if (auto read = from_hex(session, hash); !read) return read.error();
+  auto found = find(spender, hash, patience());
+  if (found || !options_.proofs) return found;
+  auto kept = options_.proofs->find(session);
+  ByteArray<32> preimage{};
+  const bool fits = kept && from_hex(*kept, preimage) && sha256(preimage) == hash;
+  return fits ? Result<std::string>(std::move(*kept)) : found;
+}
+
 Result<std::string> PayingWallet::proof_of(Payment payment, const Digest& payment_hash,
                                            Spender* spender) {
   const std::string why = payment.why ? ": " + payment.why->message : "";

@@ -41,6 +41,10 @@ class PayingWallet {
   /// another kind than outcome_unknown: it was not paid.
   Result<std::string> find(Spender& spender, const Digest& payment_hash, http::Duration patience);
 
+  /// The preimage that proves a session: the wallet's, or one that was kept because the wallet finds
+  /// none.
+  Result<std::string> session_proof(Spender& spender, const std::string& session);
+
   /// Whether this process has seen the preimage.
   bool has_paid(const std::string& payment_hash) const { return paid_.count(payment_hash) != 0; }
 

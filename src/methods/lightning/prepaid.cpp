@@ -47,9 +47,7 @@ Result<Agreement> Agreement::parse(const std::string& text) {
 
 Result<Credential> PrepaidBalance::close(const Channel& channel, const Challenge& challenge,
                                          Spender& spender) {
-  Digest hash{};
-  if (auto read = from_hex(channel.id, hash); !read) return read.error();
-  auto preimage = wallet_.find(spender, hash, wallet_.patience());
+  auto preimage = wallet_.session_proof(spender, channel.id);
   if (!preimage) return preimage.error();
   return Credential{
       challenge,
@@ -78,6 +76,13 @@ Result<Escrow::Ending> PrepaidBalance::ended(Channel& channel, const http::Answe
   const auto told = refund_told(answer, receipt);
   Ending ending;
   ending.reference = channel.id;
+  if (wallet_.options().proofs) wallet_.options().proofs->forget(channel.id);
+  const auto able = wallet_.info(spender);
+  if (told && able && !(*able)->can_look_up) {  // the server's word is all that there is
+    ending.returned = *told;
+    channel.spent = channel.deposit.minus(*told).value_or(Amount());
+    return ending;
+  }
   if (told && told->is_zero()) {
     channel.spent = channel.deposit;
     return ending;
@@ -112,6 +117,14 @@ Result<std::string> PrepaidBalance::scope(const Challenge& challenge, const std:
   return "lightning " + payer + " " + challenge.url.origin() + " " + challenge.realm;
 }
 
+/// Whether the deposit that was to open it did not leave, and cannot any more.
+bool PrepaidBalance::was_never_paid(const Channel& channel, Spender& spender) {
+  Digest hash{};
+  if (!from_hex(channel.id, hash)) return false;
+  const auto preimage = wallet_.find(spender, hash, http::Duration(0));
+  return !preimage && preimage.error().kind != Kind::outcome_unknown;
+}
+
 /// A session is over when its refund has arrived, or when its server told us so.
 Result<std::vector<Escrow::Facts>> PrepaidBalance::look_at(const std::vector<Channel>& channels,
                                                            const SpenderOf& spender_of,
@@ -129,6 +142,9 @@ Result<std::vector<Escrow::Facts>> PrepaidBalance::look_at(const std::vector<Cha
     if (!spender) return spender.error();
     const auto node = wallet_.node(**spender);
     if (!node) return node.error();
+    if (channel.status == ChannelStatus::opening && facts.now >= channel.opening_until) {
+      facts.exists = !was_never_paid(channel, **spender);
+    }
     const auto found = (*node)->received(agreement->return_hash);
     if (!found) return found.error();
     if (*found && (*found)->settled) {

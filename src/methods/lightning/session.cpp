@@ -113,6 +113,7 @@ class LightningSession : public Session {
   Result<Step> use();
   Step ask();
   Result<Step> top_up();
+  bool can_keep_proofs();
   Result<Agreement> make_agreement(const Invoice& deposit);
   Result<Spend> spend_of(const Invoice& deposit);
   Result<std::string> proof_of_channel();
@@ -265,7 +266,8 @@ Result<Session::Step> LightningSession::open() {
   if (auto right = wallet_.check_network(spender_, deposit.network); !right) return right.error();
   const auto told = wallet_.info(spender_);
   if (!told) return told.error();
-  if (!(*told)->can_invoice || !(*told)->can_look_up) {
+  const bool keeps_proof = !(*told)->can_look_up;
+  if (!(*told)->can_invoice || (keeps_proof && !can_keep_proofs())) {
     return Error{Kind::unsupported, "this wallet pays charges only, no sessions",
                  "leave sessions out: --no-session", "no_invoices"};
   }
@@ -301,6 +303,11 @@ Result<Session::Step> LightningSession::open() {
     channel_.reset();
   }
   if (!preimage) return preimage.error();
+  if (keeps_proof) {
+    if (auto kept = wallet_.options().proofs->keep(channel_->id, *preimage); !kept) {
+      return Error{Kind::outcome_unknown, "the deposit is paid: " + kept.error().message};
+    }
+  }
   preimage_ = std::move(*preimage);
   action_ = Action::open;
   return Step{credential(Json::object({{"action", "open"},
@@ -309,13 +316,22 @@ Result<Session::Step> LightningSession::open() {
                          preimage_)};
 }
 
+/// Asked before anything is paid: without the preimage a session is lost.
+bool LightningSession::can_keep_proofs() {
+  const auto& proofs = wallet_.options().proofs;
+  const std::string id = to_hex(terms_.deposit->payment_hash);
+  return proofs && proofs->keep(id, "not paid yet");
+}
+
 /// A run that was paying a deposit died, or its proof was not answered.
 Result<Session::Step> LightningSession::finish_deposit() {
   const auto pending = Pending::parse(channel_->opening);
   if (!pending) return pending.error();
   const auto invoice = read_invoice(pending->invoice);
   if (!invoice) return invoice.error();
-  auto preimage = wallet_.find(spender_, invoice->payment_hash, wallet_.patience());
+  auto preimage = pending->top_up
+                      ? wallet_.find(spender_, invoice->payment_hash, wallet_.patience())
+                      : wallet_.session_proof(spender_, channel_->id);
   const bool untried = !preimage && preimage.error().reason == "not_paid";
   if (untried && again_ && wallet_.now() < channel_->opening_until) {
     preimage = wallet_.pay(spender_, *invoice, pending->most_fee);  // that same invoice, once
@@ -357,9 +373,7 @@ Result<Session::Step> LightningSession::finish_deposit() {
 
 Result<std::string> LightningSession::proof_of_channel() {
   if (!preimage_.empty()) return preimage_;
-  Digest hash{};
-  if (auto read = from_hex(channel_->id, hash); !read) return read.error();
-  auto found = wallet_.find(spender_, hash, wallet_.patience());
+  auto found = wallet_.session_proof(spender_, channel_->id);
   if (!found) {
     return Error{Kind::session,
                  "the wallet does not find the deposit of this session: " + found.error().message,

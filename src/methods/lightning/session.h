@@ -52,6 +52,8 @@ class PrepaidBalance : public Escrow {
   Result<Channel> from_mppx(const Json& file) override;
 
  private:
+  bool was_never_paid(const Channel& channel, Spender& spender);
+
   PayingWallet& wallet_;
 };
 

@@ -41,6 +41,7 @@ await Promise.all([
   startLnbits(wallet, port.lnbits),
 ])
 const nwc = await startNwc(wallet, `ws://127.0.0.1:${port.relay}`)
+const blind = await startNwc(wallet, `ws://127.0.0.1:${port.relay}`, { lookups: false })
 
 const der = tls.cert.replace(/-----[^-]+-----|\s/g, '')
 const base64url = (text) => Buffer.from(text, 'base64').toString('base64url')
@@ -52,6 +53,7 @@ const info = {
   https: `https://localhost:${port.https}`,
   control: `http://127.0.0.1:${port.control}`,
   certificate: tls.path,
+  blind, // a Nostr wallet that finds no payments again
   wallets: {
     lnd: `lndconnect://127.0.0.1:${port.lnd}?cert=${base64url(der)}&macaroon=${macaroon}`,
     cln: `clnrest+https://127.0.0.1:${port.cln}?rune=${wallet.secret}&certs=${certs}`,

@@ -6,7 +6,7 @@ import { read } from './net.mjs'
 import { reserve } from './wallet.mjs'
 
 globalThis.WebSocket ??= WebSocket
-const methods = ['pay_invoice', 'lookup_invoice', 'make_invoice', 'get_balance', 'get_info']
+const all = ['pay_invoice', 'lookup_invoice', 'make_invoice', 'get_balance', 'get_info']
 const hex = (bytes) => Buffer.from(bytes).toString('hex')
 const ok = (result) => ({ result, error: undefined })
 const fail = (code, message) => ({ result: undefined, error: { code, message } })
@@ -24,8 +24,8 @@ const incoming = (i) => ({
   settled_at: i.settled ? Math.floor(i.settled / 1000) : 0,
 })
 
-/** Starts the service; returns the connection URI for a client. */
-export async function startNwc(wallet, relayUrl) {
+/** Starts the service, with look-ups or without; returns the connection URI for a client. */
+export async function startNwc(wallet, relayUrl, { lookups = true } = {}) {
   const { node } = wallet
   const secret = hex(generateSecretKey())
   const client = generateSecretKey()
@@ -33,6 +33,7 @@ export async function startNwc(wallet, relayUrl) {
     wallet.saw('nwc', 'requests')
     if (what) wallet.saw('nwc', what)
   }
+  const methods = all.filter((name) => lookups || name !== 'lookup_invoice')
   const service = new NWCWalletService({ relayUrls: [relayUrl] })
   await service.publishWalletServiceInfoEvent(secret, methods, [])
   const keys = new NWCWalletServiceKeyPair(secret, getPublicKey(client))
@@ -55,6 +56,7 @@ export async function startNwc(wallet, relayUrl) {
     },
     async lookupInvoice(q) {
       count('lookups')
+      if (!lookups) return fail('NOT_IMPLEMENTED', 'no look-ups here')
       const hash = q.payment_hash ?? read(q.invoice ?? '')?.hash
       const [paid, made] = [node.payments.get(hash), node.invoices.get(hash)]
       return paid ? ok(outgoing(paid)) : made ? ok(incoming(made)) : fail('NOT_FOUND', 'transaction not found')
