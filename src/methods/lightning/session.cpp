@@ -224,8 +224,8 @@ Result<Agreement> LightningSession::make_agreement(const Invoice& deposit) {
   const auto invoice = read_invoice(*text);
   if (!invoice) return Error(wrong).within(invoice.error().message);
   const bool good = !invoice->amount && invoice->network == deposit.network &&
-                    invoice->expires > wallet_.now() + std::max(kShortestReturnLife,
-                                                                2 * terms_.idle.count() * 1000);
+                    invoice->expires > wallet_.now() + std::max<Millis>(kShortestReturnLife,
+                                                                        terms_.idle.count() * 1000);
   if (!good) return wrong;
   return Agreement{invoice->text, invoice->payment_hash, spender_.row().http_method};
 }
