@@ -618,10 +618,14 @@ Result<> LightningSession::received(const Receipt& receipt) {
   if (lower(receipt.reference) != channel_->id) {
     return Error{Kind::protocol, "the receipt is not of our session"};
   }
+  const bool in_step = lock_.is_held();  // its answer will let go
+  if (auto held = hold(); !held) return held;
   // The top-up may be spent before its own answer is here.
   const Amount coming = action_ == Action::top_up ? added_ : Amount();
-  if (auto taken = take_spent(receipt.json, coming, *channel_); !taken) return taken;
-  return channels_.save_lightly(*channel_);
+  auto taken = take_spent(receipt.json, coming, *channel_);
+  if (taken) taken = channels_.save_lightly(*channel_);
+  if (!in_step) lock_.release();
+  return taken;
 }
 
 }  // namespace
