@@ -130,6 +130,9 @@ class Lightning : public Method {
 
   Settlement settle(const Row& row, Spender& spender, http::Client& /*client*/) override {
     const std::string hash = row.reference.value_or("");
+    if (auto open = top_up_in_doubt(row, spender)) {
+      return {Settlement::State::open, "", std::move(open)};
+    }
     if (wallet_.has_paid(hash)) return {Settlement::State::settled, hash, std::nullopt};
     Digest digest{};
     if (auto read = from_hex(hash, digest); !read) {
@@ -175,6 +178,20 @@ class Lightning : public Method {
     const auto& wanted = wallet_.options().network;
     if (!wanted || *wanted == network) return true;
     return *wanted == "testnet" && network != "mainnet";
+  }
+
+  /// A session's row has the name of its first deposit, but may wait for a later one.
+  std::optional<Error> top_up_in_doubt(const Row& row, Spender& spender) {
+    const auto made = Rebuild::parse(row);
+    const auto invoice = made ? read_invoice(made->invoice) : Result<Invoice>(made.error());
+    if (!invoice) return std::nullopt;
+    const std::string hash = to_hex(invoice->payment_hash);
+    if (hash == row.reference || wallet_.has_paid(hash)) return std::nullopt;
+    const auto found = wallet_.find(spender, invoice->payment_hash, kGlance);
+    if (found) return std::nullopt;
+    const bool untried = found.error().reason == "not_paid" && wallet_.now() < row.valid_until;
+    if (!untried && found.error().kind != Kind::outcome_unknown) return std::nullopt;
+    return found.error();
   }
 
   static Spend spend_of(const ChargeTerms& terms) {
