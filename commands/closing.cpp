@@ -45,6 +45,7 @@ class Closing {
   Method* method_ = nullptr;
   const Protocol* protocol_ = nullptr;
   Closed closed_;
+  std::vector<std::string> proofs_;
 };
 
 Result<> Closing::close() {
@@ -96,9 +97,15 @@ Result<http::Answer> Closing::post(const Credential* credential) {
     request.peers = http::PeerRule::direct_loopback;
   }
   if (credential != nullptr) {
+    if (!credential->proof.empty()) proofs_.push_back(credential->proof);
     if (auto attached = protocol_->attach(*credential, request); !attached) return attached.error();
   }
-  return http::fetch(*network_.client, std::move(request), kMaxAnswer);
+  auto answer = http::fetch(*network_.client, std::move(request), kMaxAnswer);
+  for (const std::string& proof : proofs_) {  // what a server repeats is not shown
+    hide_from_stderr(proof);
+    if (answer) remove_all(answer->body, proof);
+  }
+  return answer;
 }
 
 Result<Challenge> Closing::challenge_of(const http::Answer& answer) const {
@@ -200,7 +207,7 @@ Result<> Closing::without_payee(const Error& why) {
   }
   if (!plan_.force) {
     Error error = why;
-    if (error.hint.empty()) {
+    if (error.hint.empty() && !channel().escrow.empty()) {
       error.hint = "without the server it takes 15 minutes: paycurl sessions close " +
                    channel().id.substr(0, 10) + " --force";
     }

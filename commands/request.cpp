@@ -31,9 +31,14 @@ bool is_valid_utf8(const std::string& text) {
 }
 
 /// With a credential of the user's own we pay nothing.
+bool is_credential(const std::string& authorization) {
+  return authorization.starts_with("payment ") || authorization.starts_with("l402 ") ||
+         authorization.starts_with("lsat ");
+}
+
 bool brings_credential(const http::Request& request) {
   const std::string* authorization = request.headers.find("authorization");
-  return authorization != nullptr && lower(*authorization).starts_with("payment ");
+  return authorization != nullptr && is_credential(lower(*authorization));
 }
 
 class RequestCommand : public Command {
@@ -180,7 +185,11 @@ Result<> RequestCommand::confirm(const Globals& globals, const Offer& offer,
   if (const auto signal = caught_signal()) return Error{*signal, "stopped by a signal"};
   if (!options_.confirm || options_.yes) return {};
   const Spend& spend = offer.quote->spend;
+  // A deposit leaves as a whole where no escrow holds it.
+  const auto& deposit = offer.quote->suggested_deposit;
+  const bool is_prepaid = deposit && deposit->asset.network.starts_with("lightning:");
   std::string question = "Pay " + describe(spend.total);
+  if (is_prepaid) question += " each, with a deposit of " + describe(*deposit);
   if (!spend.payees.empty()) question += " to " + spend.payees.front().address;
   if (spend.payees.size() > 1) {
     question += " and " + std::to_string(spend.payees.size() - 1) + " others";
@@ -247,8 +256,9 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
                   [this](const std::string& method) {
                     return wallet_->spender(payer_of(options_), limits_, method);
                   },
-                  [this](const std::string& method) {
-                    return !options_.inspect && wallet_->payer(payer_of(options_), method);
+                  [this](const std::string& method) -> Result<bool> {
+                    if (options_.inspect) return false;
+                    return wallet_->has_payer(payer_of(options_), method);
                   },
                   [this, &globals](const Offer& offer, const Payer& payer) {
                     return confirm(globals, offer, payer);

@@ -352,6 +352,7 @@ http::Deadlines paid_deadlines_of(const RequestOptions& options) {
 
 SessionChoice session_choice_of(const RequestOptions& options) {
   SessionChoice choice;
+  choice.asks_first = options.confirm && !options.yes;
   choice.fresh = options.session == "new";
   if (options.session != "auto" && options.session != "new") choice.id = options.session;
   choice.deposit = options.deposit;

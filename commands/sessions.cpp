@@ -587,7 +587,7 @@ Result<Json> SessionsCommand::sync_one(Channels& known, const Channel& channel,
   if (!lock) return lock.error();
   const auto fresh = known.get(channel.id);
   if (!fresh) return fresh.error();
-  if (!*fresh) return Json();
+  if (!*fresh || facts.undecided) return Json();
   const Comparison compared(**fresh, facts);
   if (compared.text().empty()) return Json();
   if (auto saved = known.save(compared.now()); !saved) return saved.error();

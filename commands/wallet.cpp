@@ -165,6 +165,16 @@ Result<const Account*> Wallet::payer(const PayerChoice& choice, std::string_view
   return &(*paying)->account;
 }
 
+Result<bool> Wallet::has_payer(const PayerChoice& choice, std::string_view method) {
+  const auto who = payer(choice, method);
+  if (who) return true;
+  const Settings& settings = globals_.settings;
+  const bool handed_over = method == "lightning"
+                               ? choice.wallet_fd || settings.has_wallet
+                               : choice.key_fd || choice.key_file || settings.has_private_key;
+  return handed_over && !choice.account ? Result<bool>(who.error()) : Result<bool>(false);
+}
+
 Result<Spender*> Wallet::spender(const PayerChoice& choice, const Limits& limits,
                                  std::string_view method) {
   const auto paying = choose(choice, method);

@@ -41,6 +41,8 @@ class Wallet {
 
   /// Who pays what `method` pays; chosen once for each.
   Result<const Account*> payer(const PayerChoice& choice, std::string_view method);
+  /// Whether somebody pays what `method` pays. An error when one was handed over that cannot.
+  Result<bool> has_payer(const PayerChoice& choice, std::string_view method);
   /// The spender of that payer; opens the key or the connection when it first needs it.
   Result<Spender*> spender(const PayerChoice& choice, const Limits& limits,
                            std::string_view method);

@@ -101,6 +101,10 @@ Result<ChosenAccount> Accounts::choose_wallet(const PayerChoice& choice) {
     if (!found->is_wallet()) return wrong_kind(*found);
     return ChosenAccount{std::move(*found)};
   }
+  if (choice.key_fd || choice.key_file) {
+    return Error{Kind::account, "the key that was given does not pay Lightning invoices",
+                 "leave it out, or take another offer: --method tempo", "no_account"};
+  }
   if (settings_.has_wallet) {
     auto secret = take_secret_variable("PAYCURL_WALLET");
     if (!secret) return secret.error();
@@ -139,6 +143,10 @@ Result<ChosenAccount> Accounts::choose_key(const PayerChoice& choice) {
     return from_file(is_path ? *choice.key_file : "./" + *choice.key_file);
   }
   std::optional<std::string> name = choice.account;
+  if (!name && choice.wallet_fd) {
+    return Error{Kind::account, "the wallet that was given pays Lightning invoices only",
+                 "leave it out, or take another offer: --method lightning", "no_account"};
+  }
   if (!name && settings_.has_private_key) {
     auto key = take_key_variable("PAYCURL_PRIVATE_KEY");
     if (!key) return key.error();

@@ -346,10 +346,13 @@ Result<std::vector<Row>> Ledger::in_doubt(std::string_view identity) {
   return found;
 }
 
-Result<bool> Ledger::has_reference(std::string_view reference) {
-  auto query = database_.prepare("SELECT 1 FROM payments WHERE reference = ? LIMIT 1");
+Result<std::optional<Row>> Ledger::with_reference(std::string_view reference) {
+  auto query = database_.prepare(select("WHERE reference = ? ORDER BY seq DESC LIMIT 1"));
   if (!query) return query.error();
-  return query->bind(reference).step();
+  query->bind(reference);
+  auto found = rows(*query);
+  if (!found) return found.error();
+  return found->empty() ? std::nullopt : std::optional(std::move(found->front()));
 }
 
 Result<std::vector<Row>> Ledger::in_doubt() {

@@ -108,8 +108,8 @@ class Ledger {
   /// Takes over a row in doubt; false when another process is at it.
   bool claim(std::int64_t seq);
 
-  /// Whether some row has this reference.
-  Result<bool> has_reference(std::string_view reference);
+  /// The newest row with this reference; nullopt when there is none.
+  Result<std::optional<Row>> with_reference(std::string_view reference);
   /// The row with this ID, a unique prefix of one, or "last". Usage error when there is none or
   /// more than one.
   Result<Row> find(std::string_view id);

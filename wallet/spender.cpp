@@ -130,6 +130,10 @@ Result<Signature> Spender::sign(Permit&& permit, const Digest& digest, std::stri
 Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   const Spend& spend = step.spend;
   if (auto unlocked = unlock(); !unlocked) return unlocked.error();
+  if (step.digests.empty() && clock_() >= spend.valid_until) {  // waiting can outlast the offer
+    return Error{Kind::declined, "the offer expired before it was paid", "run the command again",
+                 "expired"};
+  }
   const Row before = row_;
   if (auto described = describe_in_row(spend); !described) return described.error();
   const auto paid = row_.paid.amount.plus(spend.total.amount);

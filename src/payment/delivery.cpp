@@ -28,9 +28,10 @@ Flow::Run::Fate Flow::Run::fate_of_paid(const http::Head& head, const http::Url&
     parts_.audience.note(receipt.error().message);
   } else if (*receipt) {
     outcome_.receipt = **receipt;
-    row_.receipt = without_proofs((**receipt).json.dump());
+    hide_proofs(*outcome_.receipt);
+    row_.receipt = outcome_.receipt->json.dump();
     if (!row_.reference) row_.reference = (**receipt).reference;
-    parts_.audience.receipt(**receipt);
+    parts_.audience.receipt(*outcome_.receipt);
   }
   const bool is_problem = [&] {
     const std::string* type = head.headers.find("content-type");
@@ -70,6 +71,15 @@ std::string Flow::Run::without_proofs(std::string text) const {
     remove_all(text, proof);
   }
   return text;
+}
+
+/// The same in a receipt that a server made with one.
+void Flow::Run::hide_proofs(Receipt& receipt) const {
+  const std::string text = receipt.json.dump();
+  const std::string safe = without_proofs(text);
+  if (safe == text) return;
+  receipt.reference = without_proofs(receipt.reference);
+  if (auto json = Json::parse(safe)) receipt.json = std::move(*json);
 }
 
 /// Writes the row. The events since the last time go with it.
@@ -117,6 +127,7 @@ void Flow::Run::settled_without(std::string why, std::string reason) {
 bool Flow::Run::send_paid(const http::Request& request, std::optional<Leg>& leg) {
   bool anything_sent = false;
   for (int attempt = 1; attempt <= 2; ++attempt) {
+    has_left_ = true;
     events_.push_back({parts_.clock(), "sent"});
     leg.emplace(*this, request, true);
     leg->send(request);
@@ -303,6 +314,10 @@ void Flow::Run::settle_by_rail(Method& method) {
     return;
   }
   const Settlement found = method.settle(row_, *spender_, parts_.client);
+  if (found.state == Settlement::State::settled && found.can_prove && !has_left_) {
+    outcome_.error->message += "; it has settled since";  // and the server can still be told
+    return;
+  }
   if (found.state == Settlement::State::settled) {
     row_.reference = found.reference;
     return settled_without(
@@ -342,7 +357,7 @@ std::optional<std::string> Flow::Run::send_again(const Protocol& protocol, Metho
   auto challenge = echo ? protocol.restore(*echo) : Result<Challenge>(echo.error());
   if (!challenge) return challenge.error().message;
   challenge->url = request_.url;
-  const auto credential = method.rebuild(*challenge, row_, *spender_);
+  const auto credential = method.rebuild(*challenge, row_, *spender_, !resuming_);
   if (!credential) return credential.error().message;
   if (options_.spool) {
     if (auto spool = Spool::create(parts_.state_folder, row_.id)) spool_.emplace(std::move(*spool));
@@ -366,6 +381,9 @@ void Flow::Run::look_up_doubt(Method& method, const std::string& why_not) {
   }
   switch (found.state) {
     case Settlement::State::settled:
+      if (found.can_prove && can_resend_) {
+        return doubt("an earlier payment for this has settled since", "in_doubt");
+      }
       row_.reference = found.reference;
       return settled_without("an earlier run paid for this, and its answer was lost",
                              "answer_lost");

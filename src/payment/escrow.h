@@ -43,7 +43,8 @@ class Escrow {
 
   /// What the rail knows of a channel.
   struct Facts {
-    bool exists = false;  ///< false: never opened, or closed
+    bool exists = false;     ///< false: never opened, or closed
+    bool undecided = false;  ///< a payment to it is under way: nobody can tell yet
     Amount deposit, settled;
     std::optional<Millis> withdrawable;  ///< set when a close was requested without the payee
     Millis now = 0;                      ///< the rail's clock

@@ -102,6 +102,7 @@ std::optional<http::Answer> Flow::Run::ask() {
         set_error(next.error());
         return std::nullopt;
       }
+      has_token_ = has_token_ && next->url.origin() == request_.url.origin();
       request_ = std::move(*next);
       continue;
     }

@@ -117,7 +117,7 @@ struct FlowParts {
   /// paid.
   std::function<Result<Spender*>(const std::string& method)> spender;
   /// Whether there is an account for a method. Asked when offers of several could be paid.
-  std::function<bool(const std::string& method)> has_account;
+  HasAccount has_account;
   /// Asks the user; Kind::declined when they say no.
   std::function<Result<>(const Offer&, const Payer&)> approve;
   std::string state_folder;  ///< for the spool

@@ -39,6 +39,7 @@ struct Settlement {
   std::string reference;       ///< set when settled
   std::optional<Error> why{};  ///< insufficient_funds, backend...: what was found out
   bool is_final = false;       ///< with `never`: even before the row's validity ends
+  bool can_prove = false;      ///< with `settled`: `rebuild` gives a credential for it
 };
 
 class Method {
@@ -63,10 +64,11 @@ class Method {
                                  Spender& spender) = 0;
 
   /// The credential of a row in doubt once more: the same bytes. A wallet that pays is asked about
-  /// the payment, and may be told to pay that same invoice, which no wallet pays twice. An error:
-  /// there is none (any more), which its message, where there is one, explains.
-  virtual Result<Credential> rebuild(const Challenge& challenge, const Row& row,
-                                     Spender& spender) = 0;
+  /// the payment and, with `may_pay`, told to pay that same invoice when it never was, which no
+  /// wallet does twice. An error: there is none (any more), which its message, where there is one,
+  /// explains.
+  virtual Result<Credential> rebuild(const Challenge& challenge, const Row& row, Spender& spender,
+                                     bool may_pay) = 0;
 
   /// Asks the chain or the wallet what became of a payment, and why it did not settle.
   virtual Settlement settle(const Row& row, Spender& spender, http::Client& client) = 0;

@@ -130,6 +130,7 @@ class Flow::Run {
   Outcome sign_and_deliver(const Offer& offer);
   Result<> ask_again_if_expired(const Offer*& chosen);
   std::string without_proofs(std::string text) const;
+  void hide_proofs(Receipt& receipt) const;
   Result<Row> new_row(const Offer& offer, const Payer& payer) const;
 
   void deliver(const Protocol& protocol, const Credential& credential, Method& method);
@@ -188,6 +189,7 @@ class Flow::Run {
   Row row_;
   std::vector<Event> events_;
   int pieces_until_saved_ = 0;  // of the body, until the row says that it was answered
+  bool has_left_ = false;       // a credential, now or in an earlier run
   bool sent_before_ = false;    // the credential left already, and its answer was lost
   bool can_resend_ = true;      // the request of a row in doubt is whole
   std::optional<Error> sink_failure_;

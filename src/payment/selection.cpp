@@ -186,8 +186,10 @@ Result<const Offer*> choose(const std::vector<Offer>& offers, const HasAccount& 
   }
   if (first != nullptr && several && has_account) {
     for (const Offer& offer : offers) {
-      const bool good = offer.payable() && !offer.declined;
-      if (good && has_account(std::string(offer.method->name()))) return &offer;
+      if (!offer.payable() || offer.declined) continue;
+      const auto there = has_account(std::string(offer.method->name()));
+      if (!there) return there.error();
+      if (*there) return &offer;
     }
   }
   if (first != nullptr) return first;

@@ -63,7 +63,7 @@ std::vector<Offer> examine(std::vector<ReadChallenge> challenges,
 /// The first offer that is payable and within the limits, in the server's order; one with an
 /// account comes before others. Otherwise the error that says why not: 102 when a limit or the
 /// transport's safety is in the way, 101 when we cannot, 104 when the offers are broken or expired.
-using HasAccount = std::function<bool(const std::string& method)>;
+using HasAccount = std::function<Result<bool>(const std::string& method)>;
 Result<const Offer*> choose(const std::vector<Offer>& offers, const HasAccount& has_account = {});
 
 }  // namespace paycurl

@@ -23,8 +23,9 @@ struct SessionChoice {
   bool fresh = false;  ///< open a new channel although there is one
   std::string id;      ///< use this channel, a unique prefix of its id
   bool nothing_new =
-      false;            ///< finish what was paid for, sign nothing more, not for a stream either
-  std::string deposit;  ///< in whole tokens, for a new channel; empty: what the offer suggests
+      false;  ///< finish what was paid for, sign nothing more, not for a stream either
+  bool asks_first = false;  ///< the user is asked before each deposit
+  std::string deposit;      ///< in whole tokens, for a new channel; empty: what the offer suggests
   std::chrono::milliseconds patience{30'000};  ///< with another process that is at the channel
 };
 

@@ -281,7 +281,8 @@ Session::Reply Flow::Run::reply_of(const http::Answer& answer) const {
   if (auto receipt = protocol_->receipt(answer.head); receipt && *receipt) {
     reply.receipt = std::move(**receipt);
   }
-  reply.problem = parse_problem(answer.body);
+  if (reply.receipt) hide_proofs(*reply.receipt);
+  reply.problem = parse_problem(without_proofs(answer.body));
   for (auto& challenge : protocol_->read(answer)) {
     if (!challenge || challenge->method != offered_->method ||
         challenge->intent != offered_->intent) {
@@ -453,8 +454,9 @@ Result<> Flow::Run::take_event(const http::ServerEvent& event) {
   auto taken = receipt ? session_->received(*receipt) : Result<>(receipt.error());
   if (!taken) parts_.audience.note(taken.error().message);
   if (!taken || !receipt) return {};
+  hide_proofs(*receipt);
   outcome_.receipt = *receipt;
-  row_.receipt = without_proofs(receipt->json.dump());
+  row_.receipt = receipt->json.dump();
   parts_.audience.receipt(*receipt);
   return {};
 }
@@ -492,10 +494,11 @@ void Flow::Run::aside_done(const Result<>& result, const http::Answer& answer) {
     (void)session_->answered({});
     return stop_stream(result.error());
   }
-  aside_repeated_ = false;
   http::Answer whole = answer;
   whole.url = request_.url;
-  auto next = session_->answered(reply_of(whole));
+  Session::Reply reply = reply_of(whole);
+  reply.repeated = std::exchange(aside_repeated_, false);
+  auto next = session_->answered(reply);
   note_row();
   if (!next) return stop_stream(next.error());
   if (*next) return send_aside(std::move(**next));

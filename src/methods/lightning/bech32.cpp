@@ -8,7 +8,7 @@ namespace paycurl::lightning {
 namespace {
 
 constexpr std::string_view kAlphabet = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-constexpr std::size_t kChecksumSize = 6;
+constexpr int kChecksumSize = 6;
 
 /// What `group` makes of the checksum `sum`: a step of division by BIP 173's polynomial.
 std::uint32_t mixed(std::uint32_t sum, std::uint32_t group) {
@@ -65,7 +65,7 @@ Result<Bech32> read_bech32(std::string_view text) {
   if (read.groups.size() < kChecksumSize || checksum(read.prefix, read.groups) != 1) {
     return bad("its checksum is wrong");
   }
-  read.groups.resize(read.groups.size() - kChecksumSize);
+  read.groups.erase(read.groups.end() - kChecksumSize, read.groups.end());
   return read;
 }
 

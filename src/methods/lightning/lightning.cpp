@@ -94,8 +94,15 @@ class Lightning : public Method {
     spend.valid_until = std::max(terms->until, terms->until - challenge.clock_offset);
     const std::string hash = to_hex(invoice.payment_hash);
     // An invoice that comes a second time: whether it was paid then is asked before anything else.
-    const auto known = spender.ledger().has_reference(hash);
+    const auto known = spender.ledger().with_reference(hash);
     if (!known) return known.error();
+    // Its preimage proves a payment to that server, or is the key to a session there.
+    const bool is_foreign =
+        *known && ((*known)->origin != challenge.url.origin() || (*known)->intent != "charge");
+    if (is_foreign) {
+      return Error{Kind::protocol, "its invoice is one of " + printable((*known)->origin), "",
+                   "malformed"};
+    }
     auto before = *known ? wallet_.find(spender, invoice.payment_hash, wallet_.patience())
                          : Result<std::string>(Error{Kind::rejected, ""});
     if (before) spend = already_paid(std::move(spend));
@@ -106,23 +113,27 @@ class Lightning : public Method {
     if (auto committed = spender.commit(std::move(*permit), rebuild.to_text(), hash); !committed) {
       return committed.error();
     }
-    auto preimage = before ? std::move(before) : wallet_.pay(spender, invoice, *fee);
+    auto preimage =
+        before ? std::move(before) : wallet_.pay(spender, invoice, *fee, spend.valid_until);
     if (preimage) return proof(challenge, std::move(*preimage));
     if (preimage.error().kind == Kind::outcome_unknown) return preimage.error();
     if (auto off = spender.call_off(spend.total); !off) return off.error();
     return preimage.error();
   }
 
-  Result<Credential> rebuild(const Challenge& challenge, const Row& row,
-                             Spender& spender) override {
+  Result<Credential> rebuild(const Challenge& challenge, const Row& row, Spender& spender,
+                             bool may_pay) override {
+    if (row.intent == "session") {
+      return Error{Kind::session, "a session began it, and only a session can finish it"};
+    }
     const auto made = Rebuild::parse(row);
     if (!made) return made.error();
     const auto invoice = read_invoice(made->invoice);
     if (!invoice) return invoice.error();
     auto preimage = wallet_.find(spender, invoice->payment_hash, wallet_.patience());
     const bool untried = !preimage && preimage.error().reason == "not_paid";
-    if (untried && wallet_.now() < row.valid_until) {
-      preimage = wallet_.pay(spender, *invoice, made->most_fee);
+    if (untried && may_pay && wallet_.now() < row.valid_until) {
+      preimage = wallet_.pay(spender, *invoice, made->most_fee, row.valid_until);
     }
     if (!preimage) return preimage.error();
     return proof(challenge, std::move(*preimage));
@@ -139,7 +150,11 @@ class Lightning : public Method {
       return {Settlement::State::open, "", Error{Kind::internal, "not a Lightning payment"}};
     }
     const auto found = wallet_.find(spender, digest, kGlance);
-    if (found) return {Settlement::State::settled, hash, std::nullopt};
+    if (found) {
+      Settlement settled{Settlement::State::settled, hash};
+      settled.can_prove = row.intent == "charge";
+      return settled;
+    }
     const bool open = found.error().kind == Kind::outcome_unknown ||
                       (found.error().reason == "not_paid" && wallet_.now() < row.valid_until);
     Settlement settlement{open ? Settlement::State::open : Settlement::State::never, "",

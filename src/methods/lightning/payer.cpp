@@ -52,10 +52,14 @@ Result<Amount> PayingWallet::fee_of(Spender& spender, const Invoice& invoice) {
   return spender.fee_limit({invoice.amount.value_or(Amount()), satoshi(invoice.network)});
 }
 
-Result<std::string> PayingWallet::pay(Spender& spender, const Invoice& invoice, Amount most_fee) {
+Result<std::string> PayingWallet::pay(Spender& spender, const Invoice& invoice, Amount most_fee,
+                                      Millis until) {
+  constexpr Millis kForTheProof = 2'000;
   const auto asked = node(spender);
   if (!asked) return asked.error();
-  return proof_of((*asked)->pay(invoice, most_fee, patience()), invoice.payment_hash, &spender);
+  const Millis left = std::max<Millis>(until - now() - kForTheProof, 1'000);
+  const http::Duration limit = std::min(patience(), http::Duration(left));
+  return proof_of((*asked)->pay(invoice, most_fee, limit), invoice.payment_hash, &spender);
 }
 
 Result<std::string> PayingWallet::find(Spender& spender, const Digest& payment_hash,

@@ -34,15 +34,15 @@ class PayingWallet {
   Result<Amount> fee_of(Spender& spender, const Invoice& invoice);
 
   /// The preimage in hex of an invoice that is paid now. It has been committed; `most_fee` is what
-  /// routing may take. Errors: Kind::outcome_unknown when the wallet does not say how it ended;
-  /// any other kind when it did not pay and will not.
-  Result<std::string> pay(Spender& spender, const Invoice& invoice, Amount most_fee);
+  /// routing may take, `until` when the proof comes too late. Errors: Kind::outcome_unknown when
+  /// the wallet does not say how it ended; any other kind when it did not pay and will not.
+  Result<std::string> pay(Spender& spender, const Invoice& invoice, Amount most_fee, Millis until);
   /// The same for an invoice that was paid, or was to be, before: nothing new is paid. An error of
   /// another kind than outcome_unknown: it was not paid.
   Result<std::string> find(Spender& spender, const Digest& payment_hash, http::Duration patience);
 
-  /// The preimage that proves a session: the wallet's, or one that was kept because the wallet finds
-  /// none.
+  /// The preimage that proves a session: the wallet's, or one that was kept because the wallet
+  /// finds none.
   Result<std::string> session_proof(Spender& spender, const std::string& session);
 
   /// Whether this process has seen the preimage.

@@ -8,7 +8,7 @@
 namespace paycurl::lightning {
 namespace {
 
-constexpr int kLooks = 20;  // at the wallet for a refund
+constexpr std::chrono::seconds kRefundPatience{10};
 constexpr std::chrono::milliseconds kBetweenLooks{500};
 
 std::optional<Amount> refund_told(const http::Answer& answer,
@@ -47,6 +47,10 @@ Result<Agreement> Agreement::parse(const std::string& text) {
 
 Result<Credential> PrepaidBalance::close(const Channel& channel, const Challenge& challenge,
                                          Spender& spender) {
+  if (!channel.opening.empty() && !was_never_paid(channel, spender)) {
+    return Error{Kind::session, "a deposit for this session is not finished",
+                 "finish it first: paycurl payments resume", "busy"};
+  }
   auto preimage = wallet_.session_proof(spender, channel.id);
   if (!preimage) return preimage.error();
   return Credential{
@@ -89,8 +93,10 @@ Result<Escrow::Ending> PrepaidBalance::ended(Channel& channel, const http::Answe
   }
   std::optional<Received> got;
   std::optional<Error> away;
-  for (int look = 0; look < kLooks && !got; ++look) {
-    if (look != 0) std::this_thread::sleep_for(kBetweenLooks);
+  const auto end = std::chrono::steady_clock::now() + kRefundPatience;
+  for (bool first = true; !got && (first || std::chrono::steady_clock::now() < end);
+       first = false) {
+    if (!first) std::this_thread::sleep_for(kBetweenLooks);
     const auto found = (*node)->received(agreement->return_hash);
     if (!found) away = found.error();
     if (found && *found && (*found)->settled) got = **found;
@@ -117,11 +123,12 @@ Result<std::string> PrepaidBalance::scope(const Challenge& challenge, const std:
   return "lightning " + payer + " " + challenge.url.origin() + " " + challenge.realm;
 }
 
-/// Whether the deposit that was to open it did not leave, and cannot any more.
+/// Whether the deposit that is on its way did not leave, and cannot any more.
 bool PrepaidBalance::was_never_paid(const Channel& channel, Spender& spender) {
-  Digest hash{};
-  if (!from_hex(channel.id, hash)) return false;
-  const auto preimage = wallet_.find(spender, hash, http::Duration(0));
+  if (wallet_.now() < channel.opening_until) return false;
+  const auto hash = pending_hash(channel.opening);
+  if (!hash) return false;
+  const auto preimage = wallet_.find(spender, *hash, http::Duration(0));
   return !preimage && preimage.error().kind != Kind::outcome_unknown;
 }
 
@@ -142,8 +149,9 @@ Result<std::vector<Escrow::Facts>> PrepaidBalance::look_at(const std::vector<Cha
     if (!spender) return spender.error();
     const auto node = wallet_.node(**spender);
     if (!node) return node.error();
-    if (channel.status == ChannelStatus::opening && facts.now >= channel.opening_until) {
-      facts.exists = !was_never_paid(channel, **spender);
+    if (!channel.opening.empty()) {
+      facts.undecided = !was_never_paid(channel, **spender);
+      facts.exists = !(channel.status == ChannelStatus::opening && !facts.undecided);
     }
     const auto found = (*node)->received(agreement->return_hash);
     if (!found) return found.error();

@@ -110,6 +110,7 @@ class LightningSession : public Session {
   Result<Step> begin();
   Result<Step> open();
   Result<Step> finish_deposit();
+  Result<> note_use();
   Result<Step> use();
   Step ask();
   Result<Step> top_up();
@@ -124,8 +125,15 @@ class LightningSession : public Session {
   Result<std::optional<Step>> take_challenge(const Reply& reply);
   Result<std::optional<Step>> over(const Reply& reply, const Error& why);
   bool was_closed();
+  /// Ends the step with `error`; behind a deposit it must not sound as if none had been made.
   Error let_go(Error error) {
     lock_.release();
+    const bool harmless = error.kind == Kind::rejected || error.kind == Kind::protocol ||
+                          error.kind == Kind::declined || error.kind == Kind::session;
+    if (deposited_ && harmless) {
+      error.kind = Kind::not_delivered;
+      error.message = "a deposit was paid, but " + error.message;
+    }
     return error;
   }
   static Result<std::optional<Step>> surely(Result<Step> step) {
@@ -148,7 +156,9 @@ class LightningSession : public Session {
   bool wants_more_ = false;  // the next challenge is for a top-up
   bool topped_up_ = false, replaced_ = false;
   bool streaming_ = false;
-  bool fresh_data_ = true;  // since the last top-up
+  bool fresh_data_ = true;    // since the last top-up
+  bool went_before_ = false;  // the proof may have reached the server in an earlier run
+  bool deposited_ = false;    // in this run
   int steps_ = 0;
 };
 
@@ -296,7 +306,8 @@ Result<Session::Step> LightningSession::open() {
       {*spend, {}, channel.id, pending.to_text(), [&] { return channels_.insert(channel); }});
   if (!committed) return committed.error();
   channel_ = std::move(channel);
-  auto preimage = wallet_.pay(spender_, deposit, spend->fee.amount);
+  auto preimage = wallet_.pay(spender_, deposit, spend->fee.amount, spend->valid_until);
+  deposited_ = deposited_ || preimage;
   if (!preimage && preimage.error().kind != Kind::outcome_unknown) {
     if (auto off = spender_.call_off(spend->total); !off) return off.error();
     if (auto forgotten = channels_.forget(*channel_); !forgotten) return forgotten.error();
@@ -333,12 +344,15 @@ Result<Session::Step> LightningSession::finish_deposit() {
                       ? wallet_.find(spender_, invoice->payment_hash, wallet_.patience())
                       : wallet_.session_proof(spender_, channel_->id);
   const bool untried = !preimage && preimage.error().reason == "not_paid";
-  if (untried && again_ && wallet_.now() < channel_->opening_until) {
-    preimage = wallet_.pay(spender_, *invoice, pending->most_fee);  // that same invoice, once
+  const bool may_pay = again_ && !choice_.nothing_new;
+  if (untried && may_pay && wallet_.now() < channel_->opening_until) {
+    preimage = wallet_.pay(spender_, *invoice, pending->most_fee,
+                           channel_->opening_until);  // that same invoice, once
   }
   if (!preimage && preimage.error().kind == Kind::outcome_unknown) return preimage.error();
   if (!preimage) {
-    if (untried && wallet_.now() < channel_->opening_until && !again_) {
+    if (untried && wallet_.now() < channel_->opening_until && !may_pay) {
+      if (again_) return Error{Kind::outcome_unknown, "the deposit is not paid so far"};
       return Error{Kind::session, "an earlier run was paying a deposit here and has not finished",
                    "finish it first: paycurl payments resume", "busy"};
     }
@@ -352,6 +366,10 @@ Result<Session::Step> LightningSession::finish_deposit() {
     return use();
   }
   challenge_.echo = pending->challenge;
+  went_before_ = true;
+  if (!again_) {
+    if (auto noted = note_use(); !noted) return noted.error();
+  }
   if (pending->top_up) {
     added_ = *invoice->amount;
     action_ = Action::top_up;
@@ -374,6 +392,9 @@ Result<Session::Step> LightningSession::finish_deposit() {
 Result<std::string> LightningSession::proof_of_channel() {
   if (!preimage_.empty()) return preimage_;
   auto found = wallet_.session_proof(spender_, channel_->id);
+  if (!found && found.error().kind == Kind::outcome_unknown) {
+    return Error{Kind::backend, found.error().message, "run the command again", "away"};
+  }
   if (!found) {
     return Error{Kind::session,
                  "the wallet does not find the deposit of this session: " + found.error().message,
@@ -383,12 +404,9 @@ Result<std::string> LightningSession::proof_of_channel() {
   return preimage_;
 }
 
-/// The request on the balance that there is.
-Result<Session::Step> LightningSession::use() {
-  const auto proof = proof_of_channel();
-  if (!proof) return proof.error();
+/// A row of nothing, so that a lost answer is remembered: the deposit was counted when it left.
+Result<> LightningSession::note_use() {
   if (!spender_.row().session || *spender_.row().session != channel_->id) {
-    // A row of nothing, so that a lost answer is remembered: the deposit was counted when it left.
     Spend spend;
     spend.why = Purpose::session;
     spend.total = spend.fee = {Amount(), channel_->asset};
@@ -403,6 +421,14 @@ Result<Session::Step> LightningSession::use() {
         {spend, {}, channel_->id, "{}", [&] { return channels_.save(*channel_); }});
     if (!committed) return committed.error();
   }
+  return {};
+}
+
+/// The request on the balance that there is.
+Result<Session::Step> LightningSession::use() {
+  const auto proof = proof_of_channel();
+  if (!proof) return proof.error();
+  if (auto noted = note_use(); !noted) return noted.error();
   action_ = Action::bearer;
   return Step{credential(
       Json::object({{"action", "bearer"}, {"sessionId", channel_->id}, {"preimage", *proof}}),
@@ -434,7 +460,8 @@ Result<Session::Step> LightningSession::top_up() {
       {*spend, {}, begun.id, pending.to_text(), [&] { return channels_.save(begun); }});
   if (!committed) return committed.error();
   channel_ = std::move(begun);
-  const auto preimage = wallet_.pay(spender_, deposit, spend->fee.amount);
+  const auto preimage = wallet_.pay(spender_, deposit, spend->fee.amount, spend->valid_until);
+  deposited_ = deposited_ || preimage;
   if (!preimage && preimage.error().kind != Kind::outcome_unknown) {
     channel_->opening.clear();
     if (auto off = spender_.call_off(spend->total); !off) return off.error();
@@ -516,17 +543,17 @@ Result<std::optional<Session::Step>> LightningSession::refused(const Reply& repl
   }
   if (action_ == Action::top_up) {
     // A proof that went twice was taken the first time.
-    if (reply.repeated) return accepted(reply);
+    if (reply.repeated || went_before_) return accepted(reply);
     return let_go({Kind::not_delivered, "a deposit was paid, and the server did not take it" + said,
                    "", "refused"});
   }
   if (action_ == Action::open) {
-    channel_->status = reply.repeated ? ChannelStatus::open : channel_->status;
-    if (!reply.repeated) {
+    if (!reply.repeated && !went_before_) {
       return let_go({Kind::not_delivered,
                      "the deposit was paid, and the server does not open the session" + said,
                      "try again later: paycurl payments show last", "refused"});
     }
+    channel_->status = ChannelStatus::open;
     channel_->opening.clear();
     if (auto saved = channels_.save(*channel_); !saved) return let_go(saved.error());
     return std::optional(ask());
@@ -563,13 +590,25 @@ bool LightningSession::was_closed() {
 /// The server does not know the session, or has closed it. Another is opened, once.
 Result<std::optional<Session::Step>> LightningSession::over(const Reply& reply, const Error& why) {
   const std::string word = word_of(reply.problem);
-  const bool closed = word == "session-closed" || was_closed();
-  if (!closed && word != "session-not-found") return let_go(why);
-  channel_->status = closed ? ChannelStatus::closed : ChannelStatus::lost;
+  const Money left{channel_->remaining(), channel_->asset};
+  const bool came_back = was_closed();
+  if (!came_back && word != "session-closed" && word != "session-not-found") return let_go(why);
+  channel_->status = came_back ? ChannelStatus::closed : ChannelStatus::lost;
   if (auto saved = channels_.save(*channel_); !saved) return let_go(saved.error());
   if (again_) {
     return let_go({Kind::not_delivered, "an earlier run paid for this, and its session is over", "",
                    "answer_lost"});
+  }
+  if (!came_back && left.amount >= terms_.price) {  // no second deposit for one that is gone
+    return let_go({Kind::session,
+                   "the server has closed the session, and the wallet has not got back up to " +
+                       describe(left),
+                   "look again: paycurl sessions sync; the command opens another session",
+                   "refund_missing"});
+  }
+  if (choice_.asks_first) {
+    return let_go({Kind::session, "the session is over",
+                   "run the command again to be asked for a new deposit", "stale"});
   }
   if (replaced_ || streaming_) return let_go(why);
   replaced_ = true;
@@ -629,6 +668,12 @@ Result<> LightningSession::received(const Receipt& receipt) {
 }
 
 }  // namespace
+
+std::optional<Digest> pending_hash(const std::string& opening) {
+  const auto pending = Pending::parse(opening);
+  const auto invoice = pending ? read_invoice(pending->invoice) : Result<Invoice>(pending.error());
+  return invoice ? std::optional(invoice->payment_hash) : std::nullopt;
+}
 
 Result<Quote> session_quote(const Challenge& challenge) {
   const auto terms = read_session(challenge);

@@ -31,6 +31,10 @@ struct Agreement {
   static Result<Agreement> parse(const std::string& text);
 };
 
+/// The payment hash of a deposit that is on its way, as Channel::opening has it; nullopt when there
+/// is none.
+std::optional<Digest> pending_hash(const std::string& opening);
+
 /// Balances at servers: closing them, and what the wallet knows of the refund.
 class PrepaidBalance : public Escrow {
  public:

@@ -97,8 +97,8 @@ class Tempo : public Method, public Escrow {
     return transfer(challenge, *terms, *payer, std::move(spend), spender);
   }
 
-  Result<Credential> rebuild(const Challenge& challenge, const Row& row,
-                             Spender& spender) override {
+  Result<Credential> rebuild(const Challenge& challenge, const Row& row, Spender& spender,
+                             bool /*may_pay*/) override {
     const auto terms = read(challenge);
     const auto made = Rebuild::parse(row);
     if (networks_.now() >= row.valid_until) return Error{Kind::rejected, ""};

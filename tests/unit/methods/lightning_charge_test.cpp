@@ -30,7 +30,7 @@ std::string proof_of(const Result<Credential>& credential) {
 Result<Credential> rebuild(LightningWorld& world) {
   const Row row = world.row();
   return world.process->method->rebuild(world.offers.at(row.challenge_id), row,
-                                        world.process->spender);
+                                        world.process->spender, true);
 }
 
 /// A charge of 100 sat whose process died just before the wallet was asked, or just behind it.

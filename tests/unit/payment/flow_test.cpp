@@ -186,8 +186,8 @@ class FakeMethod : public Method {
     if (!signature) return signature.error();
     return Credential{challenge, id, ""};
   }
-  Result<Credential> rebuild(const Challenge& challenge, const Row& row,
-                             Spender& spender) override {
+  Result<Credential> rebuild(const Challenge& challenge, const Row& row, Spender& spender,
+                             bool /*may_pay*/) override {
     if (world_.now >= row.valid_until) return Error{Kind::rejected, ""};
     const auto signature = spender.sign_again(row, sha256(as_bytes(row.id)));
     if (!signature) return signature.error();
