@@ -593,13 +593,15 @@ Result<std::optional<Session::Step>> LightningSession::over(const Reply& reply, 
   const Money left{channel_->remaining(), channel_->asset};
   const bool came_back = was_closed();
   if (!came_back && word != "session-closed" && word != "session-not-found") return let_go(why);
-  channel_->status = came_back ? ChannelStatus::closed : ChannelStatus::lost;
+  const bool nothing_left = left.amount < terms_.price;
+  const bool is_closed = came_back || (word == "session-closed" && nothing_left);
+  channel_->status = is_closed ? ChannelStatus::closed : ChannelStatus::lost;
   if (auto saved = channels_.save(*channel_); !saved) return let_go(saved.error());
   if (again_) {
     return let_go({Kind::not_delivered, "an earlier run paid for this, and its session is over", "",
                    "answer_lost"});
   }
-  if (!came_back && left.amount >= terms_.price) {  // no second deposit for one that is gone
+  if (!came_back && !nothing_left) {  // no second deposit for one that is gone
     return let_go({Kind::session,
                    "the server has closed the session, and the wallet has not got back up to " +
                        describe(left),

@@ -283,7 +283,8 @@ TEST_CASE("the answers to a request on the balance") {
       {refusal("unknown-challenge"), false, "bearer", open, 40},
       {refusal("session-closed"), true, "open", ChannelStatus::opening, 80},
       {refusal("session-not-found"), true, "open", ChannelStatus::opening, 80},
-      {refusal("session-not-found"), false, "open", ChannelStatus::opening, 80},
+      {refusal("session-not-found"), false, "error refund_missing", ChannelStatus::lost, 40},
+      {refusal("session-closed"), false, "error refund_missing", ChannelStatus::lost, 40},
       {refusal("", {}, 401), false, "error rejected", open, 40},
       {refusal("", {}, 500), true, "error refused", open, 40},
       {refusal("insufficient-balance", {}, 503), true, "error refused", open, 40},
@@ -313,7 +314,7 @@ TEST_CASE("the answers to a request on the balance") {
 
 TEST_CASE("a session is only replaced once for a request, and not in a stream") {
   LightningWorld world;
-  opened(world);
+  opened(world, 40);
   Session& session = world.begin(world.session(2, 40));
   REQUIRE(told(session.pay(false)) == "bearer");
   REQUIRE(told(session.answered(refusal("session-not-found", {world.session(2, 40)}))) == "open");
@@ -324,7 +325,7 @@ TEST_CASE("a session is only replaced once for a request, and not in a stream") 
 
 TEST_CASE("a replacement that would cost more is not opened") {
   LightningWorld world;
-  opened(world);
+  opened(world, 40);
   Session& session = world.begin(world.session(2, 40));
   REQUIRE(told(session.pay(false)) == "bearer");
   CHECK(told(session.answered(refusal("session-not-found", {world.session(3, 40)}))) ==
