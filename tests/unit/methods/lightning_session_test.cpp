@@ -500,6 +500,19 @@ TEST_CASE("a stream: one deposit for a pause, and none before anything has come 
   check_hidden(world);
 }
 
+TEST_CASE("data that comes while a deposit is on its way is not for that deposit") {
+  LightningWorld world;
+  Session& session = stream_of(world);
+  const std::string id = session.channel()->id;
+  session.delivered(1, 10);
+  REQUIRE(told(session.event("payment-need-topup", need_of(id))) == "ask");
+  session.delivered(1, 10);
+  REQUIRE(told(session.answered(refusal("", {world.session(2, 40)}))) == "topUp");
+  REQUIRE(told(session.answered(served())) == "done");
+  CHECK(told(session.event("payment-need-topup", need_of(id, 80))) == "error overcharged");
+  CHECK(sats(world.wallet.money()) == 80);
+}
+
 TEST_CASE("a stream whose top-ups reach the limit ends, and no more is paid") {
   LightningWorld world;
   world.limits.max_spend = {{"80", "sat"}};
@@ -748,6 +761,20 @@ TEST_CASE("a top-up in doubt is not taken for settled because the first deposit 
   CHECK(settle() == Settlement::State::open);
   world.wallet.end_all(MemoryWallet::State::settled);
   CHECK(settle() == Settlement::State::settled);
+}
+
+TEST_CASE("a deposit that was never paid is not paid as a charge") {
+  LightningWorld world;
+  world.wallet.before_pay = [](const auto&) { throw Crash(); };
+  const auto die = [&] { (void)world.begin(world.session(2, 40)).pay(false); };
+  CHECK_THROWS_AS(die(), Crash);
+  world.wallet.before_pay = [](const auto&) {};
+  world.restart();
+  const Row row = world.in_doubt().front();
+  CHECK(!world.process->method
+             ->rebuild(world.offers.at(row.challenge_id), row, world.process->spender)
+             .has_value());
+  CHECK(world.wallet.pays == 0);
 }
 
 // ---- closing

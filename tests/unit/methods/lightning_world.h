@@ -2,6 +2,7 @@
 // that speaks LND's HTTP shape, knows many payments, and ends each as it is told to.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 
@@ -76,8 +77,9 @@ class MemoryWallet : public http::Client {
   }
   /// A question arrives at last.
   void arrive() {
-    for (const auto& text : std::exchange(delayed, {}))
-      (void)take(text, Ends::paid);
+    for (const auto& text : std::exchange(delayed, {})) {
+      if (lightning::read_invoice(text)->expires > clock()) (void)take(text, Ends::paid);
+    }
   }
   void end_all(State state) {
     for (auto& [hash, payment] : payments) {
@@ -181,7 +183,7 @@ class MemoryWallet : public http::Client {
       return {409, R"({"error":{"code":6,"message":"invoice is already paid"}})"};
     }
     if (how == Ends::lost) {
-      delayed.push_back(text);
+      if (std::find(delayed.begin(), delayed.end(), text) == delayed.end()) delayed.push_back(text);
       return {0, "", 28};
     }
     const bool knows = preimages.count(hash) != 0;
