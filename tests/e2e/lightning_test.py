@@ -625,7 +625,7 @@ class Sessions(Case):
         self.assertIn(code, (107, 108, 130), err)
         if "close" not in self.actions():
             self.assertEqual(self.close().code, 0)
-        self.assertGreater(len(self.texts(out)), 2)
+        self.assertGreaterEqual(len(self.texts(out)), 1)
         (session,) = net.get("/sessions")[-1:]
         self.assertEqual((session["status"], session["refund"]),
                          ("closed", {"refundSats": 100 - session["spent"], "refundStatus": "succeeded"}))

@@ -155,10 +155,10 @@ class LightningSession : public Session {
   bool again_ = false;       // an earlier run's payment: no other deposit may be made
   bool wants_more_ = false;  // the next challenge is for a top-up
   bool topped_up_ = false, replaced_ = false;
+  bool finishing_ = false;  // a deposit whose proof an earlier run may have sent
   bool streaming_ = false;
-  bool fresh_data_ = true;    // since the last top-up
-  bool went_before_ = false;  // the proof may have reached the server in an earlier run
-  bool deposited_ = false;    // in this run
+  bool fresh_data_ = true;  // since the last top-up
+  bool deposited_ = false;  // in this run
   int steps_ = 0;
 };
 
@@ -366,7 +366,7 @@ Result<Session::Step> LightningSession::finish_deposit() {
     return use();
   }
   challenge_.echo = pending->challenge;
-  went_before_ = true;
+  finishing_ = true;
   if (!again_) {
     if (auto noted = note_use(); !noted) return noted.error();
   }
@@ -496,7 +496,7 @@ Result<std::optional<Session::Step>> LightningSession::accepted(const Reply& rep
   const Action done = std::exchange(action_, Action::none);
   channel_->status = ChannelStatus::open;
   channel_->used = wallet_.now();
-  if (done == Action::open) channel_->opening.clear();
+  if (done == Action::open || done == Action::bearer) channel_->opening.clear();
   if (done == Action::top_up) {
     channel_->deposit = channel_->deposit.plus(added_).value_or(channel_->deposit);
     channel_->accepted = channel_->deposit;
@@ -543,20 +543,22 @@ Result<std::optional<Session::Step>> LightningSession::refused(const Reply& repl
   }
   if (action_ == Action::top_up) {
     // A proof that went twice was taken the first time.
-    if (reply.repeated || went_before_) return accepted(reply);
+    if (reply.repeated || finishing_) return accepted(reply);
     return let_go({Kind::not_delivered, "a deposit was paid, and the server did not take it" + said,
                    "", "refused"});
   }
-  if (action_ == Action::open) {
-    if (!reply.repeated && !went_before_) {
-      return let_go({Kind::not_delivered,
-                     "the deposit was paid, and the server does not open the session" + said,
-                     "try again later: paycurl payments show last", "refused"});
-    }
+  if (action_ == Action::open && reply.repeated) {
     channel_->status = ChannelStatus::open;
     channel_->opening.clear();
     if (auto saved = channels_.save(*channel_); !saved) return let_go(saved.error());
     return std::optional(ask());
+  }
+  // An earlier run may have opened it, and not have seen the answer: then it can be used.
+  if (action_ == Action::open && finishing_) return std::optional(ask());
+  if (!channel_->opening.empty()) {
+    return let_go({Kind::not_delivered,
+                   "the deposit was paid, and the server does not open the session" + said,
+                   "try again later: paycurl payments show last", "refused"});
   }
   const Amount left = channel_->remaining();
   const bool empty =
