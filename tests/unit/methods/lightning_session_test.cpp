@@ -731,6 +731,39 @@ TEST_CASE("a top-up can die at every point: one deposit, and it is never lost") 
   CHECK(deaths >= 6);
 }
 
+TEST_CASE("a session whose opening was not answered is used by the run that finishes it") {
+  LightningWorld world;
+  const Challenge offer = world.session(2, 40);
+  const auto unanswered = [&] {
+    Session& session = world.begin(offer);
+    REQUIRE(told(session.pay(false)) == "open");
+    REQUIRE(told(session.answered({})) == "done");
+    world.restart();
+  };
+  unanswered();
+  for (const bool is_open : {false, true}) {
+    CAPTURE(is_open);
+    Session& session = world.open(offer, world.in_doubt().front());
+    REQUIRE(told(session.pay(true)) == "open");
+    // The preimage was seen before, says the server, which has no word for it.
+    REQUIRE(told(session.answered(refusal("verification-failed"))) == "ask");
+    REQUIRE(told(session.answered(refusal("", {world.session(2, 40)}))) == "bearer");
+    if (!is_open) {
+      CHECK(told(session.answered(refusal("insufficient-balance", {world.session(2, 40)}))) ==
+            "error refused");
+      CHECK(channel_of(world).status == ChannelStatus::opening);
+      CHECK(!channel_of(world).opening.empty());
+      world.restart();
+      continue;
+    }
+    CHECK(told(session.answered(served())) == "done");
+    CHECK(channel_of(world).status == ChannelStatus::open);
+    CHECK(channel_of(world).opening.empty());
+  }
+  CHECK(sats(world.wallet.money()) == 40);
+  CHECK(sats(world.counted()) == 40);
+}
+
 TEST_CASE("a deposit that was never paid is given up when its invoice is over") {
   LightningWorld world;
   world.wallet.before_pay = [](const auto&) { throw Crash(); };
