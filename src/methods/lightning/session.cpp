@@ -494,6 +494,7 @@ Result<std::optional<Session::Step>> LightningSession::answered(const Reply& rep
 
 Result<std::optional<Session::Step>> LightningSession::accepted(const Reply& reply) {
   const Action done = std::exchange(action_, Action::none);
+  finishing_ = false;
   channel_->status = ChannelStatus::open;
   channel_->used = wallet_.now();
   if (done == Action::open || done == Action::bearer) channel_->opening.clear();
@@ -543,7 +544,7 @@ Result<std::optional<Session::Step>> LightningSession::refused(const Reply& repl
   }
   if (action_ == Action::top_up) {
     // A proof that went twice was taken the first time.
-    if (reply.repeated || finishing_) return accepted(reply);
+    if (reply.repeated || std::exchange(finishing_, false)) return accepted(reply);
     return let_go({Kind::not_delivered, "a deposit was paid, and the server did not take it" + said,
                    "", "refused"});
   }
@@ -554,7 +555,7 @@ Result<std::optional<Session::Step>> LightningSession::refused(const Reply& repl
     return std::optional(ask());
   }
   // An earlier run may have opened it, and not have seen the answer: then it can be used.
-  if (action_ == Action::open && finishing_) return std::optional(ask());
+  if (action_ == Action::open && std::exchange(finishing_, false)) return std::optional(ask());
   if (!channel_->opening.empty()) {
     return let_go({Kind::not_delivered,
                    "the deposit was paid, and the server does not open the session" + said,

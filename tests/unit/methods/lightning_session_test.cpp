@@ -805,7 +805,7 @@ TEST_CASE("a deposit that was never paid is not paid as a charge") {
   world.restart();
   const Row row = world.in_doubt().front();
   CHECK(!world.process->method
-             ->rebuild(world.offers.at(row.challenge_id), row, world.process->spender)
+             ->rebuild(world.offers.at(row.challenge_id), row, world.process->spender, true)
              .has_value());
   CHECK(world.wallet.pays == 0);
 }

@@ -110,7 +110,7 @@ class Walk {
       }
       world_.process->spender.begin(row);
       const auto proof = world_.process->method->rebuild(world_.offers.at(row.challenge_id), row,
-                                                         world_.process->spender);
+                                                         world_.process->spender, true);
       if (row.intent == "session") CHECK(!proof.has_value());
       if (proof && below(2) == 0) return save(PaymentStatus::settled);
       settle_by_rail();
