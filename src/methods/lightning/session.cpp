@@ -645,6 +645,10 @@ Result<std::optional<Session::Step>> LightningSession::event(std::string_view na
   }
   // Where everything was spent, nothing is left to deposit on top of.
   if (auto held = hold(); !held) return held.error();
+  if (!channel_->opening.empty()) {
+    return let_go({Kind::session, "another run was paying a deposit here and has not finished",
+                   "finish it first: paycurl payments resume", "busy"});
+  }
   channel_->spent = std::max(
       channel_->spent,
       std::min(sats_of(data.find("balanceSpent")).value_or(channel_->spent), channel_->deposit));
