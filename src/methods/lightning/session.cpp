@@ -460,6 +460,7 @@ Result<Session::Step> LightningSession::top_up() {
       {*spend, {}, begun.id, pending.to_text(), [&] { return channels_.save(begun); }});
   if (!committed) return committed.error();
   channel_ = std::move(begun);
+  if (streaming_) fresh_data_ = false;  // what came since the stream paused was owed anyway
   const auto preimage = wallet_.pay(spender_, deposit, spend->fee.amount, spend->valid_until);
   deposited_ = deposited_ || preimage;
   if (!preimage && preimage.error().kind != Kind::outcome_unknown) {
