@@ -650,6 +650,26 @@ TEST_CASE("a stream's receipt does not undo what another process does with the s
   CHECK(sats(channel_of(world).spent) == 44);
 }
 
+TEST_CASE("a stream does not pay over a top-up that another process has begun and not finished") {
+  LightningWorld world;
+  const std::string id = opened(world, 0);
+  Session& stream = world.begin(world.session(2, 40));
+  REQUIRE(told(stream.pay(false)) == "bearer");
+  REQUIRE(told(stream.answered(served())) == "done");
+  auto other = world.another_process();
+  const Challenge offer = world.session(2, 40);
+  Session& second = LightningWorld::open(*other, offer, world.new_row(offer), {});
+  REQUIRE(told(second.pay(false)) == "bearer");
+  REQUIRE(told(second.answered(refusal("insufficient-balance", {world.session(2, 40)}))) ==
+          "topUp");
+  const std::string begun = channel_of(world).opening;
+  other.reset();
+  stream.delivered(1, 10);
+  CHECK(told(stream.event("payment-need-topup", need_of(id))) == "error busy");
+  CHECK(channel_of(world).opening == begun);
+  CHECK(sats(world.wallet.money()) == 80);
+}
+
 // ---- dying
 
 TEST_CASE("an opening can die at every point: one deposit, and it is never lost") {
@@ -762,6 +782,35 @@ TEST_CASE("a session whose opening was not answered is used by the run that fini
   }
   CHECK(sats(world.wallet.money()) == 40);
   CHECK(sats(world.counted()) == 40);
+}
+
+TEST_CASE("a top-up that was not answered is not between the next run and its session") {
+  for (const bool was_taken : {true, false}) {
+    CAPTURE(was_taken);
+    LightningWorld world;
+    opened(world, 40);
+    Session& first = world.begin(world.session(2, 40));
+    REQUIRE(told(first.pay(false)) == "bearer");
+    REQUIRE(told(first.answered(refusal("insufficient-balance", {world.session(2, 40)}))) ==
+            "topUp");
+    REQUIRE(told(first.answered({})) == "done");
+    world.restart();
+    Session& session = world.begin(world.session(2, 40));
+    REQUIRE(told(session.pay(false)) == "topUp");
+    REQUIRE(told(session.answered(refusal("verification-failed"))) == "ask");
+    REQUIRE(told(session.answered(refusal("", {world.session(2, 40)}))) == "bearer");
+    if (was_taken) {
+      CHECK(told(session.answered(served())) == "done");
+      CHECK(sats(channel_of(world).deposit) == 80);
+      CHECK(channel_of(world).opening.empty());
+    } else {  // no other deposit is paid on top
+      CHECK(told(session.answered(refusal("insufficient-balance", {world.session(2, 40)}))) ==
+            "error refused");
+      CHECK(sats(channel_of(world).deposit) == 40);
+      CHECK(!channel_of(world).opening.empty());
+    }
+    CHECK(sats(world.wallet.money()) == 80);
+  }
 }
 
 TEST_CASE("a deposit that was never paid is given up when its invoice is over") {
