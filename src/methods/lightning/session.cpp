@@ -498,11 +498,14 @@ Result<std::optional<Session::Step>> LightningSession::accepted(const Reply& rep
   finishing_ = false;
   channel_->status = ChannelStatus::open;
   channel_->used = wallet_.now();
-  if (done == Action::open || done == Action::bearer) channel_->opening.clear();
-  if (done == Action::top_up) {
+  // A request that was served on the balance says that what was under way has arrived.
+  const auto pending = Pending::parse(channel_->opening);
+  const bool was_filled =
+      done == Action::top_up || (done == Action::bearer && pending && pending->top_up);
+  channel_->opening.clear();
+  if (was_filled) {
     channel_->deposit = channel_->deposit.plus(added_).value_or(channel_->deposit);
     channel_->accepted = channel_->deposit;
-    channel_->opening.clear();
     auto raised = channels_.raise_signed(*channel_, channel_->deposit);
     if (!raised) return let_go(raised.error());
   }
@@ -544,8 +547,9 @@ Result<std::optional<Session::Step>> LightningSession::refused(const Reply& repl
     return let_go({Kind::outcome_unknown, why.message, "", "refused"});
   }
   if (action_ == Action::top_up) {
-    // A proof that went twice was taken the first time.
-    if (reply.repeated || std::exchange(finishing_, false)) return accepted(reply);
+    // A proof that went twice was taken the first time; one of an earlier run perhaps.
+    if (reply.repeated) return accepted(reply);
+    if (std::exchange(finishing_, false)) return std::optional(ask());
     return let_go({Kind::not_delivered, "a deposit was paid, and the server did not take it" + said,
                    "", "refused"});
   }
@@ -559,7 +563,7 @@ Result<std::optional<Session::Step>> LightningSession::refused(const Reply& repl
   if (action_ == Action::open && std::exchange(finishing_, false)) return std::optional(ask());
   if (!channel_->opening.empty()) {
     return let_go({Kind::not_delivered,
-                   "the deposit was paid, and the server does not open the session" + said,
+                   "a deposit was paid, and the server does not take it" + said,
                    "try again later: paycurl payments show last", "refused"});
   }
   const Amount left = channel_->remaining();
@@ -653,7 +657,7 @@ Result<std::optional<Session::Step>> LightningSession::event(std::string_view na
   channel_->spent = std::max(
       channel_->spent,
       std::min(sats_of(data.find("balanceSpent")).value_or(channel_->spent), channel_->deposit));
-  if (!std::exchange(fresh_data_, false)) {
+  if (!fresh_data_) {
     return let_go({Kind::protocol,
                    "the server asks for another deposit before it has sent anything for the last",
                    "stopped paying", "overcharged"});
