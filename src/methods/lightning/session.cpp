@@ -108,7 +108,10 @@ class LightningSession : public Session {
   Result<> hold();
   Result<> find_channel();
   Result<Step> begin();
+  Result<bool> keeps_proof();
+  Channel new_channel(const Invoice& deposit, const Spend& spend) const;
   Result<Step> open();
+  Step open_step(const Agreement& agreement);
   Result<Step> finish_deposit();
   Result<> note_use();
   Result<Step> use();
@@ -265,28 +268,17 @@ Result<Spend> LightningSession::spend_of(const Invoice& deposit) {
   return spend;
 }
 
-/// The invoice for what comes back is made before anything is paid: a server keeps a deposit whose
-/// return invoice it does not like.
-Result<Session::Step> LightningSession::open() {
-  if (choice_.nothing_new) {
-    return Error{Kind::rejected, "nothing new is paid for", "", "not_paid"};
-  }
-  if (!terms_.deposit) return Error{Kind::protocol, "the offer has no deposit invoice"};
-  const Invoice& deposit = *terms_.deposit;
-  if (auto right = wallet_.check_network(spender_, deposit.network); !right) return right.error();
+/// Whether the preimage has to be kept, as the wallet will not find it again.
+Result<bool> LightningSession::keeps_proof() {
   const auto told = wallet_.info(spender_);
   if (!told) return told.error();
-  const bool keeps_proof = !(*told)->can_look_up;
-  if (!(*told)->can_invoice || (keeps_proof && !can_keep_proofs())) {
-    return Error{Kind::unsupported, "this wallet pays charges only, no sessions",
-                 "leave sessions out: --no-session", "no_invoices"};
-  }
-  const auto spend = spend_of(deposit);
-  if (!spend) return spend.error();
-  if (auto allowed = spender_.would_allow(*spend); !allowed) return allowed.error();
-  auto agreement = make_agreement(deposit);
-  if (!agreement) return agreement.error();
-  const Pending pending{deposit.text, spend->fee.amount, challenge_.echo, false};
+  const bool keeps = !(*told)->can_look_up;
+  if ((*told)->can_invoice && (!keeps || can_keep_proofs())) return keeps;
+  return Error{Kind::unsupported, "this wallet pays charges only, no sessions",
+               "leave sessions out: --no-session", "no_invoices"};
+}
+
+Channel LightningSession::new_channel(const Invoice& deposit, const Spend& spend) const {
   Channel channel;
   channel.id = to_hex(deposit.payment_hash);
   channel.scope = scope_of(spender_.payer().address, challenge_);
@@ -296,12 +288,33 @@ Result<Session::Step> LightningSession::open() {
   channel.payer = spender_.payer().address;
   channel.payee = to_hex(deposit.payee);
   channel.account = spender_.payer().account;
+  channel.opening_until = spend.valid_until;
+  channel.asset = spend.total.asset;
+  channel.deposit = channel.signed_amount = channel.accepted = spend.total.amount;
+  channel.opened = channel.used = wallet_.now();
+  return channel;
+}
+
+/// The invoice for what comes back is made before anything is paid: a server keeps a deposit whose
+/// return invoice it does not like.
+Result<Session::Step> LightningSession::open() {
+  if (choice_.nothing_new) {
+    return Error{Kind::rejected, "nothing new is paid for", "", "not_paid"};
+  }
+  if (!terms_.deposit) return Error{Kind::protocol, "the offer has no deposit invoice"};
+  const Invoice& deposit = *terms_.deposit;
+  if (auto right = wallet_.check_network(spender_, deposit.network); !right) return right.error();
+  const auto keeps = keeps_proof();
+  if (!keeps) return keeps.error();
+  const auto spend = spend_of(deposit);
+  if (!spend) return spend.error();
+  if (auto allowed = spender_.would_allow(*spend); !allowed) return allowed.error();
+  const auto agreement = make_agreement(deposit);
+  if (!agreement) return agreement.error();
+  const Pending pending{deposit.text, spend->fee.amount, challenge_.echo, false};
+  Channel channel = new_channel(deposit, *spend);
   channel.descriptor = agreement->to_text();
   channel.opening = pending.to_text();
-  channel.opening_until = spend->valid_until;
-  channel.asset = spend->total.asset;
-  channel.deposit = channel.signed_amount = channel.accepted = spend->total.amount;
-  channel.opened = channel.used = wallet_.now();
   const auto committed = spender_.sign_step(
       {*spend, {}, channel.id, pending.to_text(), [&] { return channels_.insert(channel); }});
   if (!committed) return committed.error();
@@ -314,17 +327,21 @@ Result<Session::Step> LightningSession::open() {
     channel_.reset();
   }
   if (!preimage) return preimage.error();
-  if (keeps_proof) {
+  if (*keeps) {
     if (auto kept = wallet_.options().proofs->keep(channel_->id, *preimage); !kept) {
       return Error{Kind::outcome_unknown, "the deposit is paid: " + kept.error().message};
     }
   }
   preimage_ = std::move(*preimage);
+  return open_step(*agreement);
+}
+
+Session::Step LightningSession::open_step(const Agreement& agreement) {
   action_ = Action::open;
-  return Step{credential(Json::object({{"action", "open"},
-                                       {"preimage", preimage_},
-                                       {"returnInvoice", agreement->return_invoice}}),
-                         preimage_)};
+  return {credential(Json::object({{"action", "open"},
+                                   {"preimage", preimage_},
+                                   {"returnInvoice", agreement.return_invoice}}),
+                     preimage_)};
 }
 
 /// Asked before anything is paid: without the preimage a session is lost.
@@ -382,11 +399,7 @@ Result<Session::Step> LightningSession::finish_deposit() {
   const auto agreement = Agreement::parse(channel_->descriptor);
   if (!agreement) return agreement.error();
   preimage_ = std::move(*preimage);
-  action_ = Action::open;
-  return Step{credential(Json::object({{"action", "open"},
-                                       {"preimage", preimage_},
-                                       {"returnInvoice", agreement->return_invoice}}),
-                         preimage_)};
+  return open_step(*agreement);
 }
 
 Result<std::string> LightningSession::proof_of_channel() {
