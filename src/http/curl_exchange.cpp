@@ -291,9 +291,9 @@ void configure(Exchange& exchange) {
            request.url.host + ":" + std::to_string(request.url.port) + ":127.0.0.1,[::1]");
     set(exchange, CURLOPT_RESOLVE, exchange.resolve.get());
   }
+  if (request.own_connection || exchange.connects_only) set(exchange, CURLOPT_FRESH_CONNECT, 1L);
   if (exchange.connects_only) {
     set(exchange, CURLOPT_CONNECT_ONLY, 1L);
-    set(exchange, CURLOPT_FRESH_CONNECT, 1L);
     set(exchange, CURLOPT_HTTPPROXYTUNNEL, 1L);
     set(exchange, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);  // the one that ALPN offers
     return;

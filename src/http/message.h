@@ -85,6 +85,7 @@ struct Request {
   Deadlines deadlines;
   PeerRule peers = PeerRule::any;
   std::uint64_t max_file_size = 0;  ///< 0: any
+  bool own_connection = false;      ///< not a kept one: libcurl never sends it again by itself
 
   bool is_head() const { return method == "HEAD"; }
 };

@@ -93,7 +93,8 @@ FakeNode::Reply FakeNode::answer(const http::Request& request, const std::string
                       : kind_ == Kind::phoenixd ? "Authorization"
                                                 : "X-Api-Key";
   const std::string* shown = request.headers.find(field);
-  seen.push_back({request.method, path, body, shown == nullptr ? "" : *shown});
+  seen.push_back(
+      {request.method, path, body, shown == nullptr ? "" : *shown, request.own_connection});
   if (away) return {0, "", 7};
   const bool is_pay = request.method == "POST" &&
                       (path == "/v2/router/send" || path == "/v1/xpay" || path == "/v1/pay" ||

@@ -52,6 +52,7 @@ class FakeNode : public http::Client {
   // What it saw.
   struct Seen {
     std::string method, path, body, secret;
+    bool own_connection = false;
   };
   std::vector<Seen> seen;
   int pays = 0;  ///< questions that would pay

@@ -169,6 +169,7 @@ Result<http::Request> Rest::request_of(const Question& question) const {
     request.body =
         std::make_shared<const http::Body>(question.json ? question.json->dump() : question.form);
   }
+  request.own_connection = question.patience.count() > 0;
   request.deadlines.connect = kConnect;
   request.deadlines.total = std::max(question.patience + kSlack, kQuick);
   return request;

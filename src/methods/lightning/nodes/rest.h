@@ -38,7 +38,7 @@ class Rest {
     std::string path;               ///< "/v1/getinfo"
     std::optional<Json> json = {};  ///< what is posted; with neither it is a GET
     std::string form = {};          ///< the same, as application/x-www-form-urlencoded
-    http::Duration patience{0};
+    http::Duration patience{0};     ///< with any, it may move money: it is sent only once
     std::size_t limit = Json::kForeignLimit;
   };
   /// Gets one line of an answer, and says whether it wants more.
