@@ -351,14 +351,14 @@ std::optional<Row> Flow::Run::take_up(const Row& row) {
 }
 
 /// Sends an earlier payment's bytes again; the reason why not when that cannot be.
-std::optional<std::string> Flow::Run::send_again(const Protocol& protocol, Method& method) {
-  if (!can_resend_) return "";
+std::optional<Error> Flow::Run::send_again(const Protocol& protocol, Method& method) {
+  if (!can_resend_) return Error{Kind::usage, ""};
   const auto echo = Json::parse(row_.challenge);
   auto challenge = echo ? protocol.restore(*echo) : Result<Challenge>(echo.error());
-  if (!challenge) return challenge.error().message;
+  if (!challenge) return challenge.error();
   challenge->url = request_.url;
   const auto credential = method.rebuild(*challenge, row_, *spender_, !resuming_);
-  if (!credential) return credential.error().message;
+  if (!credential) return credential.error();
   if (options_.spool) {
     if (auto spool = Spool::create(parts_.state_folder, row_.id)) spool_.emplace(std::move(*spool));
   }
@@ -402,7 +402,13 @@ void Flow::Run::look_up_doubt(Method& method, const std::string& why_not) {
 bool Flow::Run::finish_doubt(Row row, const Protocol& protocol, Method& method) {
   row_ = std::move(row);
   outcome_.row = row_;
-  if (const auto why_not = send_again(protocol, method)) look_up_doubt(method, *why_not);
+  const auto why_not = send_again(protocol, method);
+  if (why_not && why_not->kind == Kind::outcome_unknown) {
+    // The wallet did not say. What it paid may still be handed in: it is not over.
+    doubt("an earlier payment for this is still in doubt (" + why_not->message + ")", "in_doubt");
+  } else if (why_not) {
+    look_up_doubt(method, why_not->message);
+  }
   spender_->ledger().release(row_.seq);
   return row_.status != PaymentStatus::rejected || is_still_valid();
 }

@@ -147,7 +147,7 @@ class Flow::Run {
   void settled_without(std::string why, std::string reason);
   std::optional<Row> take_up(const Row& row);
   bool is_still_valid() const;
-  std::optional<std::string> send_again(const Protocol& protocol, Method& method);
+  std::optional<Error> send_again(const Protocol& protocol, Method& method);
   void look_up_doubt(Method& method, const std::string& why_not);
   bool finish_doubt(Row row, const Protocol& protocol, Method& method);
   void settle_by_rail(Method& method);

@@ -133,6 +133,7 @@ struct World {
   FakeProtocol protocol;
   std::set<std::string> chain;  ///< credentials that settled
   bool rail_answers = true;
+  std::optional<Error> unsaid;  ///< instead of a credential that is made again
   std::map<std::string, Amount> prices;
   std::string shown;
   std::vector<std::string> notes;
@@ -188,6 +189,7 @@ class FakeMethod : public Method {
   }
   Result<Credential> rebuild(const Challenge& challenge, const Row& row, Spender& spender,
                              bool /*may_pay*/) override {
+    if (world_.unsaid) return *world_.unsaid;
     if (world_.now >= row.valid_until) return Error{Kind::rejected, ""};
     const auto signature = spender.sign_again(row, sha256(as_bytes(row.id)));
     if (!signature) return signature.error();
@@ -422,6 +424,34 @@ TEST_CASE("a lost answer: the same credential once more, then doubt") {
     CHECK(world.client.requests.empty());
     CHECK(world.ledger.find("last")->status == PaymentStatus::rejected);
   }
+}
+
+TEST_CASE("paid, but not handed in: that is not given up while it can be") {
+  World world;
+  world.client.server = [&](const http::Request& request) {
+    const std::string id = credential(request);
+    if (id.empty()) return payment_required();
+    world.chain.insert(id);
+    return dropped();
+  };
+  const auto serve = [&] {
+    world.client.server = [&](const http::Request& request) {
+      const std::string id = credential(request);
+      return id.empty() ? payment_required() : Reply{head_of(200), "goods", std::nullopt};
+    };
+  };
+  SUBCASE("the wallet did not say what it has paid, and would say it a moment later") {
+    CHECK(status(run(world)) == 107);
+    serve();
+    world.unsaid = Error{Kind::outcome_unknown, "the wallet is away"};
+    CHECK(status(run(world)) == 107);
+    CHECK(status(resume(world)) == 107);
+    CHECK(world.ledger.find("last")->status == PaymentStatus::unknown);
+    world.unsaid.reset();
+    CHECK(status(resume(world)) == 0);
+  }
+  CHECK(world.shown == "goods");
+  CHECK(world.ledger.list({})->size() == 1);
 }
 
 TEST_CASE("nothing left this machine: not a payment") {
