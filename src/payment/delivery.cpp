@@ -385,6 +385,12 @@ void Flow::Run::look_up_doubt(Method& method, const std::string& why_not) {
         return doubt("an earlier payment for this has settled since", "in_doubt");
       }
       row_.reference = found.reference;
+      if (!can_resend_ && is_still_valid()) {
+        doubt("an earlier run paid for this, and its request is not whole in the journal",
+              "in_doubt");
+        outcome_.error->hint = "what was paid for comes when the same command is run again";
+        return;
+      }
       return settled_without("an earlier run paid for this, and its answer was lost",
                              "answer_lost");
     case Settlement::State::open:

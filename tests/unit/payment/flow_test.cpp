@@ -134,6 +134,7 @@ struct World {
   std::set<std::string> chain;  ///< credentials that settled
   bool rail_answers = true;
   std::optional<Error> unsaid;  ///< instead of a credential that is made again
+  http::Headers own_headers;    ///< the user's
   std::map<std::string, Amount> prices;
   std::string shown;
   std::vector<std::string> notes;
@@ -258,6 +259,7 @@ Outcome run(World& world, FlowOptions options = {}, const char* url = "https://a
                   [&] { return world.now; }};
   http::Request request;
   request.url = *http::parse_url(url);
+  request.headers = world.own_headers;
   Flow flow(std::move(parts), std::move(options));
   Outcome outcome = flow.run(request);
   if (outcome.row) world.ledger.release(outcome.row->seq);
@@ -449,6 +451,23 @@ TEST_CASE("paid, but not handed in: that is not given up while it can be") {
     CHECK(world.ledger.find("last")->status == PaymentStatus::unknown);
     world.unsaid.reset();
     CHECK(status(resume(world)) == 0);
+  }
+  SUBCASE("a request with secrets is finished by the command, not from the journal") {
+    world.own_headers.add("Cookie", "a=b");
+    CHECK(status(run(world)) == 107);
+    serve();
+    CHECK(status(resume(world)) == 107);
+    CHECK(world.shown.empty());
+    CHECK(status(run(world)) == 0);
+  }
+  SUBCASE("behind its time it is over") {
+    world.own_headers.add("Cookie", "a=b");
+    CHECK(status(run(world)) == 107);
+    world.now += 30'000;
+    CHECK(status(resume(world)) == 108);
+    CHECK(world.ledger.find("last")->status == PaymentStatus::settled);
+    CHECK(world.shown.empty());
+    return;
   }
   CHECK(world.shown == "goods");
   CHECK(world.ledger.list({})->size() == 1);
