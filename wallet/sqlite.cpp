@@ -244,6 +244,8 @@ bool Statement::is_null(int column) const {
 Result<std::optional<Database>> Database::open(const std::string& folder, bool create) {
   const std::string path = folder + "/paycurl.db";
   if (::access(path.c_str(), F_OK) != 0) {
+    // One that cannot be seen may be there, with payments in doubt.
+    if (errno != ENOENT && errno != ENOTDIR) return system_error("opening " + path, errno);
     if (!create) return std::optional<Database>();
     if (auto made = make_private_folder(folder); !made) return made.error();
     if (auto made = create_file(folder, path); !made) return made.error();

@@ -398,6 +398,9 @@ TEST_CASE("the state folder is private, and anything else is refused") {
   REQUIRE(::symlink("/tmp/elsewhere", (state + "/paycurl.db").c_str()) == 0);
   CHECK_FALSE(Database::open(state, true).has_value());
   ::unlink((state + "/paycurl.db").c_str());
+  REQUIRE(::symlink("paycurl.db", (state + "/paycurl.db").c_str()) == 0);
+  CHECK_FALSE(Database::open(state, false).has_value());  // it cannot be said that there is none
+  ::unlink((state + "/paycurl.db").c_str());
   REQUIRE(::mkfifo((state + "/paycurl.db").c_str(), 0600) == 0);
   CHECK_FALSE(Database::open(state, true).has_value());
 }
