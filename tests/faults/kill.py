@@ -3,7 +3,8 @@
 
     tests/faults/kill.py [--scenario NAME] [--points K]       PAYCURL names the binary (default: build/dev/paycurl)
 
-First it shows that it can fail: without its journal the next run pays again, and that must be found.
+First it shows that it can fail: without its journal the next run pays again, and that must be found; so must a proof
+that was written down.
 """
 
 import shutil
@@ -48,8 +49,19 @@ def kill_and_forget(world, point):
     return True
 
 
+def keep_proof(world, point):
+    name, number = point
+    world.run(prefix=inject(name, f"signal=SIGKILL:when={number}"))
+    world.finish()
+    (world.home.path / "proof").write_text("".join(each.preimage.hex() for each in world.market.invoices.values()))
+    world.scenario.watch(world)
+    return True
+
+
 if __name__ == "__main__":
     options = parse(__doc__.splitlines()[0])
     must_fail("a lost journal", "double", writes_of, kill_and_forget)
     must_fail("a lost journal", "unrecorded", writes_of, kill_and_forget, "session-voucher")
+    must_fail("a lost journal", "double", writes_of, kill_and_forget, "lightning")
+    must_fail("a proof that was kept", "leak", writes_of, keep_proof, "lightning")
     finish(sweep(options, points_of, kill))

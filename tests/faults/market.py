@@ -104,6 +104,11 @@ class Market(Server):
         self.lock, self.talking = threading.Lock(), 0
         self.forget()
 
+    @property
+    def environment(self):
+        """What paycurl has to be told to pay here, beyond its key."""
+        return {}
+
     def keep(self):
         """What is there now is what `forget` goes back to."""
 

@@ -126,5 +126,6 @@ if __name__ == "__main__":
     options = parse(__doc__.splitlines()[0])
     must_fail("a disk that ignores syncs", "double unrecorded", points_of, lose_all)
     must_fail("a disk that ignores syncs", "unrecorded", points_of, lose_all, "session-voucher")
+    must_fail("a disk that ignores syncs", "unrecorded", points_of, lose_all, "lightning")
     good = sweep(options, points_of, lose)
     finish(sweep(options, torn_points_of, lose_torn, " (torn)") and good)

@@ -16,8 +16,9 @@ from scenarios import PAYCURL, TABLE, World, judge_session
 
 
 def start(world, count):
-    return subprocess.Popen([PAYCURL, "--max-spend", "1000", "--max-deposit", "1000", *world.command() * count], env=world.home.env,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    limits = ["--max-spend", "1000", "--max-spend", "1000000sat", "--max-deposit", "1000"]
+    return subprocess.Popen([PAYCURL, *limits, *world.command() * count], env=world.home.env, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def pay(world, processes, payments, percent, chance):
@@ -97,9 +98,10 @@ def main():
     parser.add_argument("-m", type=int, default=25, help="payments of each (25)")
     parser.add_argument("--kill", type=float, default=0, metavar="PERCENT", help="kill so many of the processes (0)")
     parser.add_argument("--seed", type=int, default=1, help="of the random moments (1)")
-    parser.add_argument("--scenario", action="append", metavar="NAME", help="charge, push, proof, session-voucher (all), session-open")
+    parser.add_argument("--scenario", action="append", metavar="NAME",
+                        help="charge, push, proof, session-voucher, lightning (all), session-open")
     options = parser.parse_args()
-    names = options.scenario or ("charge", "push", "proof", "session-voucher")
+    names = options.scenario or ("charge", "push", "proof", "session-voucher", "lightning")
     results = [attempt(scenario, options) for scenario in TABLE if scenario.name in names]
     return 0 if results and all(results) else 1
 

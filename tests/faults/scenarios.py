@@ -18,7 +18,8 @@ from collections.abc import Callable
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 from hostile import charge  # noqa: E402
-from lab import PAYCURL, Done, Home  # noqa: E402
+from lab import PAYCURL, Done, Home, wait_for  # noqa: E402
+from lightning_market import FEE, LightningMarket  # noqa: E402
 from market import Market, read_journal  # noqa: E402
 from session_market import PRICE, SessionMarket, events  # noqa: E402
 
@@ -44,7 +45,7 @@ class World:
     def __init__(self, scenario):
         self.scenario = scenario
         self.market = scenario.market()
-        self.home = Home(rpc=self.market.url + "/rpc")
+        self.home = Home(rpc=self.market.url + "/rpc", **self.market.environment)
         self.template = pathlib.Path(tempfile.mkdtemp(prefix="paycurl-template-")) / "home"
         atexit.register(shutil.rmtree, self.template.parent, True)
         self.journal = lambda table="payments": read_journal(self.home.state, table)
@@ -102,7 +103,7 @@ class World:
         done = self.run()
         if done.code == 0:
             return
-        if done.code not in (100, 107, 108):
+        if done.code not in self.scenario.unfinished:
             self.fault("stuck", f"the next run ended in {done.code}: {done.errors}")
         elif (last := self.later()).code != 0:
             self.fault("stuck", f"the next run ended in {done.code}, the one after it in {last.code}: {last.errors}")
@@ -150,7 +151,7 @@ def judge_purchases(world):
         world.fault("double", f"{len(market.ledger)} settled, {whole} delivered, {told} known to be lost")
     rows = [row for row in world.journal() if row["id"] not in world.before]
     name = lambda row: row["challenge_id"] if row["amount"] == "0" else row["reference"]
-    known = {name(row): row for row in rows if row["signed_digest"]}
+    known = {name(row): row for row in rows if row["signed_digest"] is not None}
     for key, amount in market.ledger.items():
         row = known.get(key)
         if row is None or row["status"] not in ("settled", "unknown"):
@@ -162,8 +163,6 @@ def judge_purchases(world):
             world.fault("unrecorded", f"row {row['id']} is settled for {name(row)}, and what moved is {market.ledger}")
     if world.runs[-1].code == 0 and not any(row["status"] == "settled" for row in rows):
         world.fault("unrecorded", "delivered, and no row is settled")
-
-
     judge_kept_bodies(world, rows)
 
 
@@ -225,6 +224,40 @@ def judge_channel(world, channel):
     return None
 
 
+def judge_lightning(world):
+    """Nothing asked of the wallet twice, no proof withheld from the server, no fee left out."""
+    judge_purchases(world)
+    market = world.market
+    for key in market.asked_again:
+        world.fault("double", f"the wallet was asked again to pay {key}, which it had paid")
+    for key in market.ledger:
+        if key not in market.served:
+            world.fault("stuck", f"{key} was paid, and the server never saw its proof")
+    for row in world.journal():
+        if row["reference"] in market.ledger and int(row["fee"]) < FEE:
+            world.fault("unrecorded", f"routing took {FEE}, the row says {row['fee']}")
+
+
+def judge_resumed(world):
+    """What was begun before the command, and nothing new."""
+    world.before = set()
+    judge_lightning(world)
+    if len(world.market.ledger) > 1:
+        world.fault("double", "to finish a payment, another one was made")
+
+
+def watch_secrets(world):
+    """No preimage and no rune where they could be found later."""
+    done, shapes = world.runs[-1], world.market.secrets()
+    places = {"stdout": done.out, "stderr": done.err}
+    for path in world.home.path.rglob("*"):
+        if path.is_file():
+            places[str(path.relative_to(world.home.path))] = path.read_bytes()
+    for place, content in places.items():
+        if shapes.search(content):
+            world.fault("leak", f"a preimage or the rune is in {place}")
+
+
 def watch_signed(world):
     """What was signed never falls."""
     for row in world.market.journal("channels"):
@@ -261,6 +294,21 @@ def opened(calls=1):
     return prepare
 
 
+def killed(word):
+    def prepare(world):
+        """A run was killed when the wallet had been asked. It left no spool: a torn power loss would mix the data of two
+        files that have the same name one after the other."""
+        world.reset()
+        world.market.script = [word]
+        process = world.home.start("--no-spool", world.market.url + "/x")
+        assert wait_for(lambda: world.market.arrivals), "the wallet was not asked"
+        process.kill()
+        process.communicate()
+        world.market.rest()
+        world.keep()
+    return prepare
+
+
 def before_checkpoint(world):
     """The next payment folds the write-ahead log into the database."""
     database = world.home.state / "paycurl.db"
@@ -282,6 +330,12 @@ def is_closed(world, done):
     return CLOSED if done.code == 0 and b"closed" in done.out else b""
 
 
+def from_resume(world, done):
+    """When nothing was left to finish: what an earlier run delivered, or said to be paid and lost."""
+    earlier = any(run.code == 108 or run.body == GOODS for run in world.runs)
+    return GOODS if earlier and done.code == 0 and not done.out else done.out
+
+
 @dataclasses.dataclass(frozen=True)
 class Scenario:
     name: str
@@ -292,6 +346,8 @@ class Scenario:
     output: Callable = from_stdout  # (world, done): what a run delivered
     judge: Callable = judge_purchases  # reports to world.fault
     watch: Callable = no_watch  # looks at the world behind every run
+    unfinished: tuple = (100, 107, 108)  # the statuses of a clean run behind which another one has to succeed
+    rare: bool = False  # a sample leaves it out, unless it is named
 
 
 LARGE = bytes(range(256)) * 800
@@ -299,9 +355,13 @@ LARGE = bytes(range(256)) * 800
 PUSH = charge(supportedModes=["push"])
 
 
-
 def on_channel(name, *command, **more):
     return Scenario(name, command, **{"market": SessionMarket, "judge": judge_session, "watch": watch_signed, **more})
+
+
+def by_lightning(name, *command, script=(), **more):
+    return Scenario(name, command, **{"market": lambda: LightningMarket(*script), "judge": judge_lightning,
+                                      "watch": watch_secrets, **more})
 
 
 TABLE = [
@@ -320,4 +380,14 @@ TABLE = [
                goods=b"".join(events(TICKS))),
     on_channel("session-lost-answer", "{url}/x", prepare=opened(), market=lambda: SessionMarket(losses=1)),
     on_channel("session-close", "sessions", "close", "last", prepare=opened(2), goods=CLOSED, output=is_closed),
+    by_lightning("lightning", "{url}/x"),
+    by_lightning("lightning-lost-answer", "{url}/x", script=("lost answer",)),
+    by_lightning("lightning-lost-question", "{url}/x", script=("lost question",), rare=True),
+    by_lightning("lightning-pending", "{url}/x", script=("pending",), rare=True),
+    by_lightning("lightning-no-route", "{url}/x", script=("no route",), unfinished=(100, 107, 108, 109),
+                 rare=True),
+    by_lightning("lightning-resume", "payments", "resume", prepare=killed("hangs"), judge=judge_resumed,
+                 output=from_resume),
+    by_lightning("lightning-resume-unpaid", "payments", "resume", prepare=killed("hangs unpaid"), judge=judge_resumed,
+                 output=from_resume, rare=True),
 ]
