@@ -190,7 +190,8 @@ class Offers(Case):
         self.run_case(offering(joined + ", " + challenge()), code=0, loss=10_000)
 
     def test_other_schemes(self):
-        self.run_case(lambda r, c: answer(402, "pay!", ["WWW-Authenticate: L402 macaroon=\"x\", invoice=\"y\""]), code=101)
+        self.run_case(lambda r, c: answer(402, "pay!", ["WWW-Authenticate: L402 macaroon=\"x\", invoice=\"y\""]), code=104)
+        self.run_case(lambda r, c: answer(402, "pay!", ["WWW-Authenticate: Bearer realm=\"x\""]), code=101, says="no offer")
         self.run_case(lambda r, c: answer(402, "pay!"), code=101, says="no offer")
         self.run_case(lambda r, c: answer(401, "no", ["WWW-Authenticate: " + challenge()]), code=0)
 
