@@ -142,6 +142,11 @@ Result<ChosenAccount> Accounts::choose_key(const PayerChoice& choice) {
     const bool is_path = choice.key_file->find('/') != std::string::npos;
     return from_file(is_path ? *choice.key_file : "./" + *choice.key_file);
   }
+  return choose_named_key(choice);
+}
+
+/// By a name or a variable.
+Result<ChosenAccount> Accounts::choose_named_key(const PayerChoice& choice) {
   std::optional<std::string> name = choice.account;
   if (!name && choice.wallet_fd) {
     return Error{Kind::account, "the wallet that was given pays Lightning invoices only",

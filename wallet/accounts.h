@@ -93,6 +93,7 @@ class Accounts {
 
  private:
   Result<ChosenAccount> choose_key(const PayerChoice& choice);
+  Result<ChosenAccount> choose_named_key(const PayerChoice& choice);
   Result<ChosenAccount> choose_wallet(const PayerChoice& choice);
   bool has_wallet_file(const std::string& name) const;
   void add_unrecorded_wallets(std::vector<Account>& accounts);

@@ -56,7 +56,7 @@ Money money_of(Amount common, const Asset& asset) {
 
 /// How a person writes it behind an option.
 std::string as_limit(const Money& money) {
-  const std::string number = format_units(money.amount, money.asset.decimals);
+  std::string number = format_units(money.amount, money.asset.decimals);
   if (money.asset.is_dollar) return number;
   return money.asset.network.starts_with("lightning:") ? number + "sat"
                                                        : number + ":" + money.asset.token;

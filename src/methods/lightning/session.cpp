@@ -111,6 +111,7 @@ class LightningSession : public Session {
   Result<bool> keeps_proof();
   Channel new_channel(const Invoice& deposit, const Spend& spend) const;
   Result<Step> open();
+  Error not_opened(const Error& why, const Money& deposit);
   Step open_step(const Agreement& agreement);
   Result<Step> finish_deposit();
   Result<> note_use();
@@ -321,12 +322,7 @@ Result<Session::Step> LightningSession::open() {
   channel_ = std::move(channel);
   auto preimage = wallet_.pay(spender_, deposit, spend->fee.amount, spend->valid_until);
   deposited_ = deposited_ || preimage;
-  if (!preimage && preimage.error().kind != Kind::outcome_unknown) {
-    if (auto off = spender_.call_off(spend->total); !off) return off.error();
-    if (auto forgotten = channels_.forget(*channel_); !forgotten) return forgotten.error();
-    channel_.reset();
-  }
-  if (!preimage) return preimage.error();
+  if (!preimage) return not_opened(preimage.error(), spend->total);
   if (*keeps) {
     if (auto kept = wallet_.options().proofs->keep(channel_->id, *preimage); !kept) {
       return Error{Kind::outcome_unknown, "the deposit is paid: " + kept.error().message};
@@ -334,6 +330,15 @@ Result<Session::Step> LightningSession::open() {
   }
   preimage_ = std::move(*preimage);
   return open_step(*agreement);
+}
+
+/// The deposit was not paid, as far as the wallet says.
+Error LightningSession::not_opened(const Error& why, const Money& deposit) {
+  if (why.kind == Kind::outcome_unknown) return why;
+  if (auto off = spender_.call_off(deposit); !off) return off.error();
+  if (auto forgotten = channels_.forget(*channel_); !forgotten) return forgotten.error();
+  channel_.reset();
+  return why;
 }
 
 Session::Step LightningSession::open_step(const Agreement& agreement) {

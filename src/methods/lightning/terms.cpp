@@ -85,6 +85,34 @@ std::string text_of(Amount millis) {
   return format_units(millis, 3) + " sat";
 }
 
+Result<std::chrono::seconds> read_idle(const Json& request) {
+  const auto idle = request.optional_string_at("idleTimeout");
+  if (!idle) return malformed(idle.error().message);
+  if (!*idle) return std::chrono::seconds(0);
+  const auto seconds = Amount::parse(**idle);
+  if (!seconds || *seconds > Amount(365UL * 86400)) {
+    return malformed("its idleTimeout is not a number of seconds");
+  }
+  return std::chrono::seconds(std::stoll(**idle));
+}
+
+/// The invoice of a deposit, held against what the challenge says of it.
+Result<Invoice> read_deposit(const Challenge& challenge, const std::string& text) {
+  const Json& request = challenge.request;
+  auto invoice = read_invoice(text);
+  if (!invoice) return malformed(invoice.error().message);
+  const auto deposit = amount_of(*invoice);
+  if (!deposit) return deposit.error();
+  if (auto right = check_hash(request, *invoice); !right) return right.error();
+  if (auto right = check_description(challenge, *invoice); !right) return right.error();
+  if (request.find("depositAmount") == nullptr) return invoice;
+  const auto told = read_sats(request, "depositAmount");
+  if (!told) return told.error();
+  if (*told == *deposit) return invoice;
+  return malformed("it says a deposit of " + text_of(*told) + ", and its invoice is for " +
+                   text_of(*deposit));
+}
+
 }  // namespace
 
 Asset satoshi(const std::string& network) {
@@ -132,35 +160,17 @@ Result<SessionTerms> read_session(const Challenge& challenge) {
   const auto unit = request.optional_string_at("unitType");
   if (!unit) return malformed(unit.error().message);
   terms.unit = unit->value_or("unit");
-  const auto idle = request.optional_string_at("idleTimeout");
-  if (!idle) return malformed(idle.error().message);
-  if (*idle) {
-    const auto seconds = Amount::parse(**idle);
-    if (!seconds || *seconds > Amount(365UL * 86400)) {
-      return malformed("its idleTimeout is not a number of seconds");
-    }
-    terms.idle = std::chrono::seconds(std::stoll(**idle));
-  }
+  const auto idle = read_idle(request);
+  if (!idle) return idle.error();
+  terms.idle = *idle;
+  if (!request.find("paymentHash")) return malformed("it has no paymentHash");
   const auto text = request.optional_string_at("depositInvoice");
   if (!text) return malformed(text.error().message);
-  if (!request.find("paymentHash")) return malformed("it has no paymentHash");
   if (*text) {
-    auto invoice = read_invoice(**text);
-    if (!invoice) return malformed(invoice.error().message);
-    const auto deposit = amount_of(*invoice);
+    auto deposit = read_deposit(challenge, **text);
     if (!deposit) return deposit.error();
-    if (auto right = check_hash(request, *invoice); !right) return right.error();
-    if (auto right = check_description(challenge, *invoice); !right) return right.error();
-    if (request.find("depositAmount") != nullptr) {
-      const auto told = read_sats(request, "depositAmount");
-      if (!told) return told.error();
-      if (*told != *deposit) {
-        return malformed("it says a deposit of " + text_of(*told) + ", and its invoice is for " +
-                         text_of(*deposit));
-      }
-    }
-    if (*deposit < terms.price) return malformed("its deposit does not pay for one unit");
-    terms.deposit = std::move(*invoice);
+    if (*deposit->amount < terms.price) return malformed("its deposit does not pay for one unit");
+    terms.deposit = std::move(*deposit);
   }
   terms.until = end_of(challenge, terms.deposit ? &*terms.deposit : nullptr);
   return terms;
