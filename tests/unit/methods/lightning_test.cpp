@@ -68,7 +68,7 @@ std::unique_ptr<Method> method_on(const std::optional<std::string>& network) {
     }
   };
   static Nobody client;
-  return std::move(*make_method(options, client));
+  return *make_method(options, client);
 }
 
 std::string reason(const Challenge& challenge, const std::optional<std::string>& network = {}) {

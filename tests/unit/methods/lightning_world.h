@@ -235,7 +235,7 @@ struct LightningWorld {
           channels(world.database, world.folder / "state", clock),
           spender(ledger, channels, world.limits, Payer{"node", "lnd:https://127.0.0.1:8080"},
                   PayerSource{{}, connection}, clock),
-          method(std::move(*lightning::make_method(world.options, world.wallet))) {}
+          method(*lightning::make_method(world.options, world.wallet)) {}
 
     static Result<Secret> connection() {
       Secret text;

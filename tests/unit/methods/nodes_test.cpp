@@ -218,10 +218,10 @@ TEST_CASE("a server that is not the wallet's does not make a payment one that ne
       {Wallet::lnbits, R"(404 {"detail":"Not Found"})"},
       {Wallet::lnbits, R"(200 {"paid":false})"},
       {Wallet::lnbits, R"(200 {"paid":"true"})"}};
-  for (const auto& [kind, answer] : others) {
-    CAPTURE(answer);
-    FakeNode fake(kind);
-    fake.other_status = answer;
+  for (const auto& other : others) {
+    CAPTURE(other.second);
+    FakeNode fake(other.first);
+    fake.other_status = other.second;
     CHECK(fake.node()->look_up(fake.invoice.payment_hash, kNone).state == State::unknown);
   }
 }
