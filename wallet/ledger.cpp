@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <thread>
+#include <utility>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -18,6 +22,7 @@ constexpr std::array<std::string_view, 5> kStatusNames{"none", "not_sent", "reje
                                                        "unknown"};
 constexpr Millis kDay = 24 * 60 * 60 * 1000;
 constexpr Millis kStaleIntent = 60 * 1000;
+constexpr int kMostWait = 2'000;  // for the lock of a process that dies, in milliseconds
 
 constexpr std::string_view kColumns =
     "seq, id, time, status, valid_until, identity, http_method, url, origin, digest, request, "
@@ -198,6 +203,17 @@ bool Ledger::claim(std::int64_t seq) {
   return lock_ >= 0 && ::fcntl(lock_, F_OFD_SETLK, &byte) == 0;
 }
 
+// Of a killed process the kernel lets go of the database first and of the byte a moment later: the
+// number of a row that it never committed can still be claimed when the next process gets it.
+bool Ledger::claim_new(std::int64_t seq) {
+  for (int wait = 0; wait < kMostWait; ++wait) {
+    if (claim(seq)) return true;
+    if (errno != EAGAIN && errno != EACCES) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return claim(seq);
+}
+
 void Ledger::release(std::int64_t seq) {
   struct flock byte {};
   byte.l_type = F_UNLCK;
@@ -223,7 +239,9 @@ Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
   if (!today) return today.error();
   if (auto allowed = may_spend(*today); !allowed) return allowed;
   if (auto inserted = insert(row); !inserted) return inserted;
-  return transaction->commit();
+  auto committed = transaction->commit();
+  if (!committed) release(std::exchange(row.seq, 0));
+  return committed;
 }
 
 Result<> Ledger::insert(Row& row) {
@@ -253,7 +271,7 @@ Result<> Ledger::insert(Row& row) {
   insert->bind(to_text(row.events));
   if (auto inserted = insert->run(); !inserted) return inserted;
   row.seq = database_.last_row();
-  if (!claim(row.seq)) {
+  if (!claim_new(row.seq)) {
     return Error{Kind::internal, "the journal's lock file cannot be used",
                  "see that " + folder_ + " is writable"};
   }

@@ -121,6 +121,7 @@ class Ledger {
 
  private:
   Result<> insert(Row& row);
+  bool claim_new(std::int64_t seq);
   Result<> raise(const Row& row, std::string_view digest);
   Result<std::vector<Row>> rows(Statement& statement);
   bool is_in_flight(std::int64_t seq) const;

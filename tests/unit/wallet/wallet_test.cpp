@@ -1,7 +1,10 @@
 // Limits, journal, the door to money, the spool: what decides and remembers.
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -276,6 +279,28 @@ TEST_CASE("a payment in flight is nobody else's, a dead one is in doubt") {
   REQUIRE(j.ledger.intend(second, kAnything).has_value());
   j.ledger.release(second.seq);
   CHECK(j.ledger.in_doubt("same")->size() == 1);
+}
+
+// The kernel takes a dying process's lock on the database before its lock on the row.
+TEST_CASE("a row's number that a dying process still holds is waited for") {
+  Journal j;
+  const int dying = ::open((j.folder / "state/payments.lock").c_str(), O_RDWR | O_CLOEXEC);
+  REQUIRE(dying >= 0);
+  struct flock first {};
+  first.l_type = F_WRLCK;
+  first.l_whence = SEEK_SET;
+  first.l_start = 1;
+  first.l_len = 1;
+  REQUIRE(::fcntl(dying, F_OFD_SETLK, &first) == 0);
+  std::thread death([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ::close(dying);
+  });
+  Row row = row_of("01a");
+  const auto intended = j.ledger.intend(row, kAnything);
+  death.join();
+  REQUIRE(intended.has_value());
+  CHECK(row.seq == 1);
 }
 
 TEST_CASE("what was spent today") {
