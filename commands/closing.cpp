@@ -97,12 +97,14 @@ Result<http::Answer> Closing::post(const Credential* credential) {
     request.peers = http::PeerRule::direct_loopback;
   }
   if (credential != nullptr) {
-    if (!credential->proof.empty()) proofs_.push_back(credential->proof);
+    if (!credential->proof.empty()) {
+      proofs_.push_back(credential->proof);
+      hide_from_stderr(credential->proof);  // also where a server repeats it
+    }
     if (auto attached = protocol_->attach(*credential, request); !attached) return attached.error();
   }
   auto answer = http::fetch(*network_.client, std::move(request), kMaxAnswer);
-  for (const std::string& proof : proofs_) {  // what a server repeats is not shown
-    hide_from_stderr(proof);
+  for (const std::string& proof : proofs_) {
     if (answer) remove_all(answer->body, proof);
   }
   return answer;

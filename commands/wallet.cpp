@@ -24,6 +24,15 @@ Secret without_line_end(Secret secret) {
   return secret;
 }
 
+/// What an account has; it was read once, when the account was made or the text handed over.
+Result<lightning::Connection> connection_of(const Secret& text) {
+  auto connection = lightning::read_connection(text.text());
+  if (connection) return connection;
+  Error error = connection.error();
+  error.kind = Kind::account;
+  return error;
+}
+
 /// Among the offers of endpoints, which begin with a request's method.
 std::string name_of_token(const std::string& origin) {
   return "l402 " + origin;
@@ -128,12 +137,8 @@ Result<> Wallet::complete(ChosenAccount& chosen) {
   if (account.is_wallet()) {
     auto text = (*all)->connection(std::move(chosen));
     if (!text) return text.error();
-    const auto connection = lightning::read_connection(text->text());
-    if (!connection) {
-      Error error = connection.error();
-      error.kind = Kind::account;
-      return error;
-    }
+    const auto connection = connection_of(*text);
+    if (!connection) return connection.error();
     account.address = connection->name();
     account.network = connection->network;
     chosen = {std::move(account), std::nullopt, std::move(*text)};
@@ -177,43 +182,9 @@ Result<bool> Wallet::has_payer(const PayerChoice& choice, std::string_view metho
 
 Result<Spender*> Wallet::spender(const PayerChoice& choice, const Limits& limits,
                                  std::string_view method) {
-  const auto paying = choose(choice, method);
-  if (!paying) return paying.error();
-  const Account& account = (*paying)->account;
-  PayerSource source;
-  if (account.is_wallet()) {
-    source.connection = [this, paying = *paying]() -> Result<Secret> {
-      auto text = (*accounts(false))->connection(std::move(paying->chosen));
-      if (!text) return text.error();
-      return checked_connection(std::move(*text), paying->account.address);
-    };
-  } else {
-    source.key = [this, paying = *paying] {
-      return (*accounts(false))->open(std::move(paying->chosen));
-    };
-  }
-  return add_spender({account.name, account.address, account.network}, std::move(source), limits,
-                     method);
-}
-
-/// The spender of that payer when there is one already, else a new one: a variable or a descriptor
-/// gives its secret only once.
-Result<Spender*> Wallet::add_spender(const Payer& payer, PayerSource source, const Limits& limits,
-                                     std::string_view method) {
-  for (const Purse& purse : purses_) {
-    const Payer& other = purse.spender->payer();
-    const bool is_same =
-        purse.method == method && other.account == payer.account && other.address == payer.address;
-    if (is_same) return purse.spender.get();
-  }
-  const auto journal = ledger();
-  if (!journal) return journal.error();
-  const auto open_channels = channels();
-  if (!open_channels) return open_channels.error();
-  purses_.push_back(
-      {std::string(method), std::make_unique<Spender>(**journal, **open_channels, limits, payer,
-                                                      std::move(source), &system_now)});
-  return purses_.back().spender.get();
+  const auto who = payer(choice, method);
+  if (!who) return who.error();
+  return spender_of({(*who)->name, (*who)->address, (*who)->network}, limits, method);
 }
 
 std::vector<Money> Wallet::signed_so_far() const {
@@ -267,9 +238,24 @@ PayerSource Wallet::source_of(const Payer& payer, std::string_view method) {
   return source;
 }
 
+/// The spender of that payer when there is one already, else a new one: a variable or a descriptor
+/// gives its secret only once.
 Result<Spender*> Wallet::spender_of(const Payer& payer, const Limits& limits,
                                     std::string_view method) {
-  return add_spender(payer, source_of(payer, method), limits, method);
+  for (const Purse& purse : purses_) {
+    const Payer& other = purse.spender->payer();
+    const bool is_same =
+        purse.method == method && other.account == payer.account && other.address == payer.address;
+    if (is_same) return purse.spender.get();
+  }
+  const auto journal = ledger();
+  if (!journal) return journal.error();
+  const auto open_channels = channels();
+  if (!open_channels) return open_channels.error();
+  purses_.push_back(
+      {std::string(method), std::make_unique<Spender>(**journal, **open_channels, limits, payer,
+                                                      source_of(payer, method), &system_now)});
+  return purses_.back().spender.get();
 }
 
 std::optional<std::string> KeptTokens::find(const std::string& origin) {
@@ -309,12 +295,8 @@ void KeptTokens::forget(const std::string& origin) {
 }
 
 Result<Secret> checked_connection(Secret text, const std::string& address) {
-  const auto connection = lightning::read_connection(text.text());
-  if (!connection) {
-    Error error = connection.error();
-    error.kind = Kind::account;
-    return error;
-  }
+  const auto connection = connection_of(text);
+  if (!connection) return connection.error();
   if (connection->name() == address) return text;
   return Error{
       Kind::account,

@@ -73,8 +73,6 @@ class Wallet {
   };
 
   Result<Paying*> choose(const PayerChoice& choice, std::string_view method);
-  Result<Spender*> add_spender(const Payer& payer, PayerSource source, const Limits& limits,
-                               std::string_view method);
   PayerSource source_of(const Payer& payer, std::string_view method);
 
   const Globals& globals_;

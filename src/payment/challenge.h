@@ -1,6 +1,7 @@
 // What a server asks for: one way to pay, as a protocol read it from an answer.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -22,5 +23,10 @@ struct Challenge {
   http::Url url;            ///< who asked: a credential goes to this origin and no other
   Millis clock_offset = 0;  ///< the server's clock minus ours
 };
+
+/// When a time of the server's is over by our clock, whichever of the two is right.
+inline Millis local_end(Millis server_time, Millis clock_offset) {
+  return std::max(server_time, server_time - clock_offset);
+}
 
 }  // namespace paycurl

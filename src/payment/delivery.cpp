@@ -143,6 +143,13 @@ bool Flow::Run::send_paid(const http::Request& request, std::optional<Leg>& leg)
   return anything_sent;
 }
 
+/// Plain http carries a credential straight to this machine, or nowhere.
+void Flow::Run::keep_to_loopback(http::Request& request) const {
+  if (request.url.scheme == "http" && !options_.preference.allow_http) {
+    request.peers = http::PeerRule::direct_loopback;
+  }
+}
+
 /// The request with its credential.
 Result<http::Request> Flow::Run::paid_request(const Protocol& protocol,
                                               const Credential& credential) const {
@@ -150,9 +157,7 @@ Result<http::Request> Flow::Run::paid_request(const Protocol& protocol,
   paid.deadlines = options_.paid_deadlines;
   if (auto attached = protocol.attach(credential, paid); !attached) return attached.error();
   paid.headers.replace("Idempotency-Key", row_.idempotency_key);
-  if (paid.url.scheme == "http" && !options_.preference.allow_http) {
-    paid.peers = http::PeerRule::direct_loopback;
-  }
+  keep_to_loopback(paid);
   return paid;
 }
 

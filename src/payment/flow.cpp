@@ -65,9 +65,7 @@ bool Flow::Run::take_token() {
   if (!token) return false;
   parts_.audience.hide(token->substr(token->rfind(':') + 1));
   request_.headers.replace("Authorization", *token);
-  if (request_.url.scheme == "http" && !options_.preference.allow_http) {
-    request_.peers = http::PeerRule::direct_loopback;
-  }
+  keep_to_loopback(request_);
   return true;
 }
 

@@ -134,6 +134,7 @@ class Flow::Run {
   Result<Row> new_row(const Offer& offer, const Payer& payer) const;
 
   void deliver(const Protocol& protocol, const Credential& credential, Method& method);
+  void keep_to_loopback(http::Request& request) const;
   Result<http::Request> paid_request(const Protocol& protocol, const Credential& credential) const;
   bool send_paid(const http::Request& request, std::optional<Leg>& leg);
   void after_answer(Leg& leg, Method& method);

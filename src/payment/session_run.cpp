@@ -211,9 +211,7 @@ std::optional<Json> Flow::Run::ask_for_snapshot(const Offer& offer) {
   head.headers.remove("content-length");
   head.headers.replace("Accept-Payment", offer.challenge->method + "/charge");
   head.deadlines.total = kRecoveryDeadline;
-  if (head.url.scheme == "http" && !options_.preference.allow_http) {
-    head.peers = http::PeerRule::direct_loopback;
-  }
+  keep_to_loopback(head);
   const auto asked = http::fetch(parts_.client, std::move(head), kMaxReply);
   if (!asked || asked->head.status != 402) return std::nullopt;
   return prove_for_snapshot(*asked, *offer.method);
@@ -243,9 +241,7 @@ std::optional<Json> Flow::Run::prove_for_snapshot(const http::Answer& asked, Met
     head.body.reset();
     head.headers.remove("content-type");
     head.deadlines.total = kRecoveryDeadline;
-    if (head.url.scheme == "http" && !options_.preference.allow_http) {
-      head.peers = http::PeerRule::direct_loopback;
-    }
+    keep_to_loopback(head);
     std::optional<Json> snapshot;
     if (protocol_->attach(*credential, head)) {
       const auto told = http::fetch(parts_.client, std::move(head), kMaxReply);
@@ -310,9 +306,7 @@ Result<http::Request> Flow::Run::request_alone(const Session::Step& step) const 
       return attached.error();
     }
   }
-  if (request.url.scheme == "http" && !options_.preference.allow_http) {
-    request.peers = http::PeerRule::direct_loopback;
-  }
+  keep_to_loopback(request);
   return request;
 }
 

@@ -14,27 +14,6 @@ namespace {
 constexpr Millis kLeastValidity = 5'000;  // less, and the proof comes too late
 constexpr http::Duration kGlance{2'000};  // at a payment whose end is not waited for
 
-/// What a charge is finished from after a crash.
-struct Rebuild {
-  std::string invoice;
-  Amount most_fee;
-
-  std::string to_text() const {
-    return Json::object({{"invoice", invoice}, {"maxFee", most_fee.decimal()}}).canonical();
-  }
-
-  static Result<Rebuild> parse(const Row& row) {
-    const Error bad{Kind::internal, "the journal does not say what was paid"};
-    const auto json = row.rebuild ? Json::parse(*row.rebuild) : Result<Json>(bad);
-    if (!json) return bad;
-    auto invoice = json->string_at("invoice");
-    const auto fee = json->string_at("maxFee");
-    const auto most = fee ? Amount::parse(*fee) : std::nullopt;
-    if (!invoice || !most) return bad;
-    return Rebuild{std::move(*invoice), *most};
-  }
-};
-
 class Lightning : public Method {
  public:
   explicit Lightning(MethodOptions options) : wallet_(std::move(options)), escrow_(wallet_) {}
@@ -91,7 +70,7 @@ class Lightning : public Method {
     spend.payer = spender.payer().address;
     spend.origin = challenge.url.origin();
     spend.attempt = spender.row().id;
-    spend.valid_until = std::max(terms->until, terms->until - challenge.clock_offset);
+    spend.valid_until = local_end(terms->until, challenge.clock_offset);
     const std::string hash = to_hex(invoice.payment_hash);
     // An invoice that comes a second time: whether it was paid then is asked before anything else.
     const auto known = spender.ledger().with_reference(hash);
@@ -109,8 +88,9 @@ class Lightning : public Method {
     if (!before && before.error().kind == Kind::outcome_unknown) return before.error();
     auto permit = spender.allow(spend);
     if (!permit) return permit.error();
-    const Rebuild rebuild{invoice.text, *fee};
-    if (auto committed = spender.commit(std::move(*permit), rebuild.to_text(), hash); !committed) {
+    const Commitment commitment{invoice.text, *fee};
+    if (auto committed = spender.commit(std::move(*permit), commitment.to_text(), hash);
+        !committed) {
       return committed.error();
     }
     auto preimage =
@@ -126,7 +106,7 @@ class Lightning : public Method {
     if (row.intent == "session") {
       return Error{Kind::session, "a session began it, and only a session can finish it"};
     }
-    const auto made = Rebuild::parse(row);
+    const auto made = Commitment::parse(row.rebuild.value_or(""));
     if (!made) return made.error();
     const auto invoice = read_invoice(made->invoice);
     if (!invoice) return invoice.error();
@@ -197,7 +177,7 @@ class Lightning : public Method {
 
   /// A session's row has the name of its first deposit, but may wait for a later one.
   std::optional<Error> top_up_in_doubt(const Row& row, Spender& spender) {
-    const auto made = Rebuild::parse(row);
+    const auto made = Commitment::parse(row.rebuild.value_or(""));
     const auto invoice = made ? read_invoice(made->invoice) : Result<Invoice>(made.error());
     if (!invoice) return std::nullopt;
     const std::string hash = to_hex(invoice->payment_hash);

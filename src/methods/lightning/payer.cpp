@@ -2,6 +2,26 @@
 
 namespace paycurl::lightning {
 
+std::string Commitment::to_text() const {
+  Json json = Json::object({{"invoice", invoice}, {"maxFee", most_fee.decimal()}});
+  if (!challenge.is_null()) json.set("challenge", challenge).set("topUp", top_up);
+  return json.canonical();
+}
+
+Result<Commitment> Commitment::parse(const std::string& text) {
+  const Error bad{Kind::internal, "the journal does not say what was to be paid"};
+  const auto json = Json::parse(text);
+  if (!json) return bad;
+  auto invoice = json->string_at("invoice");
+  const auto fee = json->string_at("maxFee");
+  const auto most = fee ? Amount::parse(*fee) : std::nullopt;
+  const auto top_up = json->optional_boolean_at("topUp");
+  if (!invoice || !most || !top_up) return bad;
+  const Json* challenge = json->find("challenge");
+  return Commitment{std::move(*invoice), *most, challenge == nullptr ? Json() : *challenge,
+                    top_up->value_or(false)};
+}
+
 Result<Node*> PayingWallet::node(Spender& spender) {
   const std::string name = spender.payer().account + " " + spender.payer().address;
   if (node_ && connection_ == name) return node_.get();

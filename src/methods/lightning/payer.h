@@ -13,6 +13,19 @@
 
 namespace paycurl::lightning {
 
+/// What was committed to be paid, as the journal keeps it: a payment is finished from it after a
+/// crash.
+struct Commitment {
+  std::string invoice;
+  Amount most_fee;
+  Json challenge{};     ///< of a deposit: the echo that goes with its proof
+  bool top_up = false;  ///< the deposit is not the first one
+
+  std::string to_text() const;
+  /// Kind::internal when the text is none.
+  static Result<Commitment> parse(const std::string& text);
+};
+
 class PayingWallet {
  public:
   explicit PayingWallet(MethodOptions options) : options_(std::move(options)) {}

@@ -120,7 +120,7 @@ Result<Escrow::Ending> PrepaidBalance::ended(Channel& channel, const http::Answe
 }
 
 Result<std::string> PrepaidBalance::scope(const Challenge& challenge, const std::string& payer) {
-  return "lightning " + payer + " " + challenge.url.origin() + " " + challenge.realm;
+  return scope_of(payer, challenge);
 }
 
 /// Whether the deposit that is on its way did not leave, and cannot any more.

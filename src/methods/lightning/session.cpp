@@ -11,39 +11,6 @@ constexpr std::chrono::seconds kLeastReturnLife{30 * 86'400};
 constexpr Millis kShortestReturnLife = 86'400'000;  // of an invoice that a wallet made
 constexpr int kMostSteps = 8;                       // for one request, or one pause of a stream
 
-std::string scope_of(const std::string& payer, const Challenge& challenge) {
-  return "lightning " + payer + " " + challenge.url.origin() + " " + challenge.realm;
-}
-
-/// A deposit that has been committed and not yet credited.
-struct Pending {
-  std::string invoice;
-  Amount most_fee;
-  Json challenge;  ///< the echo that goes with its proof
-  bool top_up = false;
-
-  std::string to_text() const {
-    return Json::object({{"invoice", invoice},
-                         {"maxFee", most_fee.decimal()},
-                         {"challenge", challenge},
-                         {"topUp", top_up}})
-        .canonical();
-  }
-
-  static Result<Pending> parse(const std::string& text) {
-    const Error bad{Kind::internal, "the journal does not say what was deposited"};
-    const auto json = Json::parse(text);
-    if (!json) return bad;
-    auto invoice = json->string_at("invoice");
-    const auto fee = json->string_at("maxFee");
-    const auto most = fee ? Amount::parse(*fee) : std::nullopt;
-    const Json* challenge = json->find("challenge");
-    const auto top_up = json->optional_boolean_at("topUp");
-    if (!invoice || !most || challenge == nullptr || !top_up) return bad;
-    return Pending{std::move(*invoice), *most, *challenge, top_up->value_or(false)};
-  }
-};
-
 /// A whole number that may be written as a string, in satoshi; as millisatoshi.
 std::optional<Amount> sats_of(const Json* value) {
   if (value == nullptr) return std::nullopt;
@@ -118,6 +85,7 @@ class LightningSession : public Session {
   Result<Step> use();
   Step ask();
   Result<Step> top_up();
+  Step top_up_step(const std::string& preimage);
   bool can_keep_proofs();
   Result<Agreement> make_agreement(const Invoice& deposit);
   Result<Spend> spend_of(const Invoice& deposit);
@@ -127,6 +95,7 @@ class LightningSession : public Session {
   Result<std::optional<Step>> accepted(const Reply& reply);
   Result<std::optional<Step>> refused(const Reply& reply);
   Result<std::optional<Step>> take_challenge(const Reply& reply);
+  Result<std::optional<Step>> begin_anew(const Reply& reply);
   Result<std::optional<Step>> over(const Reply& reply, const Error& why);
   bool was_closed();
   /// Ends the step with `error`; behind a deposit it must not sound as if none had been made.
@@ -139,10 +108,6 @@ class LightningSession : public Session {
       error.message = "a deposit was paid, but " + error.message;
     }
     return error;
-  }
-  static Result<std::optional<Step>> surely(Result<Step> step) {
-    if (!step) return step.error();
-    return std::optional(*std::move(step));
   }
 
   SessionTerms terms_;
@@ -256,7 +221,7 @@ Result<Spend> LightningSession::spend_of(const Invoice& deposit) {
   spend.payer = spender_.payer().address;
   spend.origin = challenge_.url.origin();
   spend.attempt = spender_.row().id;
-  spend.valid_until = std::max(terms_.until, terms_.until - challenge_.clock_offset);
+  spend.valid_until = local_end(terms_.until, challenge_.clock_offset);
   if (!choice_.deposit.empty()) {
     const auto most = parse_units(choice_.deposit, spend.total.asset.decimals);
     if (!most || spend.total.amount > *most) {
@@ -312,7 +277,7 @@ Result<Session::Step> LightningSession::open() {
   if (auto allowed = spender_.would_allow(*spend); !allowed) return allowed.error();
   const auto agreement = make_agreement(deposit);
   if (!agreement) return agreement.error();
-  const Pending pending{deposit.text, spend->fee.amount, challenge_.echo, false};
+  const Commitment pending{deposit.text, spend->fee.amount, challenge_.echo, false};
   Channel channel = new_channel(deposit, *spend);
   channel.descriptor = agreement->to_text();
   channel.opening = pending.to_text();
@@ -358,8 +323,11 @@ bool LightningSession::can_keep_proofs() {
 
 /// A run that was paying a deposit died, or its proof was not answered.
 Result<Session::Step> LightningSession::finish_deposit() {
-  const auto pending = Pending::parse(channel_->opening);
+  const auto pending = Commitment::parse(channel_->opening);
   if (!pending) return pending.error();
+  if (pending->challenge.is_null()) {
+    return Error{Kind::internal, "the journal does not say which offer a deposit was for"};
+  }
   const auto invoice = read_invoice(pending->invoice);
   if (!invoice) return invoice.error();
   auto preimage = pending->top_up
@@ -394,12 +362,7 @@ Result<Session::Step> LightningSession::finish_deposit() {
   }
   if (pending->top_up) {
     added_ = *invoice->amount;
-    action_ = Action::top_up;
-    return Step{credential(Json::object({{"action", "topUp"},
-                                         {"sessionId", channel_->id},
-                                         {"topUpPreimage", *preimage}}),
-                           *preimage),
-                true, true, false, true};
+    return top_up_step(*preimage);
   }
   const auto agreement = Agreement::parse(channel_->descriptor);
   if (!agreement) return agreement.error();
@@ -433,7 +396,7 @@ Result<> LightningSession::note_use() {
     spend.payer = spender_.payer().address;
     spend.origin = challenge_.url.origin();
     spend.attempt = spender_.row().id;
-    spend.valid_until = std::max(terms_.until, terms_.until - challenge_.clock_offset);
+    spend.valid_until = local_end(terms_.until, challenge_.clock_offset);
     channel_->used = wallet_.now();
     const auto committed = spender_.sign_step(
         {spend, {}, channel_->id, "{}", [&] { return channels_.save(*channel_); }});
@@ -469,7 +432,7 @@ Result<Session::Step> LightningSession::top_up() {
   if (auto right = wallet_.check_network(spender_, deposit.network); !right) return right.error();
   const auto spend = spend_of(deposit);
   if (!spend) return spend.error();
-  const Pending pending{deposit.text, spend->fee.amount, challenge_.echo, true};
+  const Commitment pending{deposit.text, spend->fee.amount, challenge_.echo, true};
   Channel begun = *channel_;
   begun.opening = pending.to_text();
   begun.opening_until = spend->valid_until;
@@ -488,12 +451,16 @@ Result<Session::Step> LightningSession::top_up() {
   }
   if (!preimage) return preimage.error();
   added_ = spend->total.amount;
+  return top_up_step(*preimage);
+}
+
+Session::Step LightningSession::top_up_step(const std::string& preimage) {
   action_ = Action::top_up;
-  return Step{credential(Json::object({{"action", "topUp"},
-                                       {"sessionId", channel_->id},
-                                       {"topUpPreimage", *preimage}}),
-                         *preimage),
-              true, true, false, true};
+  return {credential(
+              Json::object(
+                  {{"action", "topUp"}, {"sessionId", channel_->id}, {"topUpPreimage", preimage}}),
+              preimage),
+          true, true, false, true};
 }
 
 // ---- answers
@@ -517,7 +484,7 @@ Result<std::optional<Session::Step>> LightningSession::accepted(const Reply& rep
   channel_->status = ChannelStatus::open;
   channel_->used = wallet_.now();
   // A request that was served on the balance says that what was under way has arrived.
-  const auto pending = Pending::parse(channel_->opening);
+  const auto pending = Commitment::parse(channel_->opening);
   const bool was_filled =
       done == Action::top_up || (done == Action::bearer && pending && pending->top_up);
   channel_->opening.clear();
@@ -590,16 +557,19 @@ Result<std::optional<Session::Step>> LightningSession::refused(const Reply& repl
                                          !reply.repeated && left < terms_.price);
   if (empty && !topped_up_ && !again_) {
     topped_up_ = wants_more_ = true;
-    action_ = Action::ask;
-    return reply.challenges.empty() ? Result<std::optional<Step>>(std::optional(ask()))
-                                    : take_challenge(reply);
+    return begin_anew(reply);
   }
   if (word == "challenge-expired" || word == "unknown-challenge" || word == "payment-expired") {
-    action_ = Action::ask;
-    return reply.challenges.empty() ? Result<std::optional<Step>>(std::optional(ask()))
-                                    : take_challenge(reply);
+    return begin_anew(reply);
   }
   return over(reply, why);
+}
+
+/// With the challenge that the refusal brought, or with one that is asked for.
+Result<std::optional<Session::Step>> LightningSession::begin_anew(const Reply& reply) {
+  action_ = Action::ask;
+  if (reply.challenges.empty()) return std::optional(ask());
+  return take_challenge(reply);
 }
 
 /// Whether the wallet has got the rest back, which only a close does.
@@ -701,8 +671,12 @@ Result<> LightningSession::received(const Receipt& receipt) {
 
 }  // namespace
 
+std::string scope_of(const std::string& payer, const Challenge& challenge) {
+  return "lightning " + payer + " " + challenge.url.origin() + " " + challenge.realm;
+}
+
 std::optional<Digest> pending_hash(const std::string& opening) {
-  const auto pending = Pending::parse(opening);
+  const auto pending = Commitment::parse(opening);
   const auto invoice = pending ? read_invoice(pending->invoice) : Result<Invoice>(pending.error());
   return invoice ? std::optional(invoice->payment_hash) : std::nullopt;
 }

@@ -31,6 +31,9 @@ struct Agreement {
   static Result<Agreement> parse(const std::string& text);
 };
 
+/// What sessions that can stand in for each other have in common; see Channel::scope.
+std::string scope_of(const std::string& payer, const Challenge& challenge);
+
 /// The payment hash of a deposit that is on its way, as Channel::opening has it; nullopt when there
 /// is none.
 std::optional<Digest> pending_hash(const std::string& opening);

@@ -55,9 +55,4 @@ class Networks {
 /// "did:pkh:eip155:42431:0x...".
 std::string source_of(std::uint64_t chain, const std::string& payer);
 
-/// When a time of the server's is over by our clock, whichever of the two is right.
-inline Millis local_end(Millis server_time, Millis clock_offset) {
-  return std::max(server_time, server_time - clock_offset);
-}
-
 }  // namespace paycurl::tempo
