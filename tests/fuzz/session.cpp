@@ -3,22 +3,11 @@
 #include "src/methods/tempo/session.h"
 
 #include "src/methods/tempo/closing.h"
+#include "tests/client.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace paycurl {
 namespace {
-
-/// Nobody is asked.
-class NoClient : public http::Client {
- public:
-  int start(http::Request, http::Stream&) override { return 0; }
-  void cancel(int, const Error&) override {}
-  void limit(int, http::Duration) override {}
-  void run() override {}
-  Result<std::unique_ptr<http::Connection>> connect(const http::Request&) override {
-    return Error{Kind::transport, "no"};
-  }
-};
 
 void check_descriptor(const tempo::Descriptor& descriptor) {
   const auto again = tempo::Descriptor::parse(descriptor.to_text());
@@ -28,7 +17,7 @@ void check_descriptor(const tempo::Descriptor& descriptor) {
 }  // namespace
 
 void fuzz_one(std::string_view input) {
-  static NoClient client;
+  static test::NoClient client;
   static const auto networks = *tempo::Networks::make({}, client);
   static const Address payer = *Address::parse("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
   if (const auto descriptor = tempo::Descriptor::parse(input)) check_descriptor(*descriptor);

@@ -12,24 +12,6 @@ using State = Payment::State;
 
 constexpr int kSignal = -1;
 
-/// Hands everything on to a client that lives elsewhere.
-class Borrowed : public http::Client {
- public:
-  explicit Borrowed(http::Client& client) : client_(client) {}
-  int start(http::Request request, http::Stream& stream) override {
-    return client_.start(std::move(request), stream);
-  }
-  void cancel(int exchange, const Error& reason) override { client_.cancel(exchange, reason); }
-  void limit(int exchange, http::Duration time) override { client_.limit(exchange, time); }
-  void run() override { client_.run(); }
-  Result<std::unique_ptr<http::Connection>> connect(const http::Request& request) override {
-    return client_.connect(request);
-  }
-
- private:
-  http::Client& client_;
-};
-
 bool has(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
@@ -61,29 +43,20 @@ std::unique_ptr<lightning::Node> FakeNode::node(const std::string& url) {
   return std::move(*node);
 }
 
-int FakeNode::start(http::Request request, http::Stream& stream) {
-  waiting_.emplace_back(std::move(request), &stream);
-  return static_cast<int>(waiting_.size());
-}
-
-void FakeNode::run() {
-  while (!waiting_.empty()) {
-    auto [request, stream] = std::move(waiting_.front());
-    waiting_.pop_front();
-    const std::string body = request.body ? **request.body->text(1 << 20) : "";
-    const Reply reply = answer(request, body);
-    http::Stats stats;
-    stats.times_sent = reply.transport == 7 ? 0 : 1;
-    http::Head head;
-    head.status = reply.status;
-    Result<> result;
-    if (!reply.body.empty() || reply.transport == 0) result = stream->head(head);
-    for (std::size_t at = 0; result && at < reply.body.size(); at += 1000)
-      result = stream->data(std::string_view(reply.body).substr(at, 1000));
-    if (result && reply.transport != 0) result = http::transport_error(reply.transport, "broken");
-    if (reply.transport == kSignal) result = Error{paycurl::Kind::interrupted, "stopped"};
-    stream->done(result, stats);
-  }
+void FakeNode::exchange(const http::Request& request, http::Stream& stream) {
+  const std::string body = request.body ? **request.body->text(1 << 20) : "";
+  const Reply reply = answer(request, body);
+  http::Stats stats;
+  stats.times_sent = reply.transport == 7 ? 0 : 1;
+  http::Head head;
+  head.status = reply.status;
+  Result<> result;
+  if (!reply.body.empty() || reply.transport == 0) result = stream.head(head);
+  for (std::size_t at = 0; result && at < reply.body.size(); at += 1000)
+    result = stream.data(std::string_view(reply.body).substr(at, 1000));
+  if (result && reply.transport != 0) result = http::transport_error(reply.transport, "broken");
+  if (reply.transport == kSignal) result = Error{paycurl::Kind::interrupted, "stopped"};
+  stream.done(result, stats);
 }
 
 FakeNode::Reply FakeNode::answer(const http::Request& request, const std::string& body) {

@@ -2,11 +2,11 @@
 // payment, and fails as it is told to.
 #pragma once
 
-#include <deque>
 #include <string>
 #include <vector>
 
 #include "src/methods/lightning/node.h"
+#include "tests/client.h"
 
 namespace paycurl::test {
 
@@ -33,7 +33,7 @@ enum class Fault {
 /// Why it fails to pay.
 enum class Failure { other, no_route, poor, too_expensive };
 
-class FakeNode : public http::Client {
+class FakeNode : public FakeClient {
  public:
   explicit FakeNode(Connection::Kind kind);
 
@@ -65,15 +65,9 @@ class FakeNode : public http::Client {
   /// The wallet's node, asking this.
   std::unique_ptr<lightning::Node> node(const std::string& url = "https://wallet.example");
 
-  int start(http::Request request, http::Stream& stream) override;
-  void cancel(int, const Error&) override {}
-  void limit(int, http::Duration) override {}
-  void run() override;
-  Result<std::unique_ptr<http::Connection>> connect(const http::Request&) override {
-    return http::transport_error(7, "there is no wallet");
-  }
-
  private:
+  void exchange(const http::Request& request, http::Stream& stream) override;
+
   struct Reply {
     int status = 200;
     std::string body;
@@ -90,7 +84,6 @@ class FakeNode : public http::Client {
   std::string shown_preimage(Fault fault) const;
 
   Connection::Kind kind_;
-  std::deque<std::pair<http::Request, http::Stream*>> waiting_;
 };
 
 }  // namespace paycurl::test

@@ -4,6 +4,7 @@
 #include "src/methods/lightning/session.h"
 #include "src/methods/lightning/terms.h"
 #include "src/methods/methods.h"
+#include "tests/client.h"
 #include "tests/unit/methods/bolt11_encoder.h"
 
 namespace paycurl::lightning {
@@ -58,16 +59,7 @@ std::unique_ptr<Method> method_on(const std::optional<std::string>& network) {
   MethodOptions options;
   options.network = network;
   options.clock = [] { return kNow; };
-  struct Nobody : http::Client {
-    int start(http::Request, http::Stream&) override { return 0; }
-    void cancel(int, const Error&) override {}
-    void limit(int, http::Duration) override {}
-    void run() override {}
-    Result<std::unique_ptr<http::Connection>> connect(const http::Request&) override {
-      return Error{Kind::transport, "nobody"};
-    }
-  };
-  static Nobody client;
+  static test::NoClient client;
   return *make_method(options, client);
 }
 

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <algorithm>
-#include <deque>
 #include <map>
 
 #include "src/methods/lightning/bolt11.h"
 #include "src/methods/methods.h"
+#include "tests/client.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/methods/bolt11_encoder.h"
 
@@ -28,7 +28,7 @@ enum class Ends {
   unsent,     ///< nobody listens
 };
 
-class MemoryWallet : public http::Client {
+class MemoryWallet : public test::FakeClient {
  public:
   enum class State { settled, in_flight, failed };
   struct Outgoing {
@@ -87,51 +87,10 @@ class MemoryWallet : public http::Client {
     }
   }
 
-  int start(http::Request request, http::Stream& stream) override {
-    waiting_.emplace_back(std::move(request), &stream);
-    return static_cast<int>(waiting_.size());
-  }
-  void cancel(int, const Error&) override {}
-  void limit(int, http::Duration) override {}
-  Result<std::unique_ptr<http::Connection>> connect(const http::Request&) override {
-    return http::transport_error(7, "there is no wallet");
-  }
-  void run() override {
-    while (!waiting_.empty()) {
-      const auto [request, stream] = std::move(waiting_.front());
-      waiting_.pop_front();
-      const Reply reply = answer(request);
-      http::Stats stats;
-      stats.times_sent = reply.transport == 7 ? 0 : 1;
-      Result<> result;
-      http::Head head;
-      head.status = reply.status;
-      if (reply.status != 0) result = stream->head(head);
-      if (result && !reply.body.empty()) result = stream->data(reply.body);
-      if (result && reply.transport != 0) {
-        result = http::transport_error(reply.transport, "broken");
-      }
-      stream->done(result, stats);
-    }
-  }
-
   /// A client of it for one node.
   std::unique_ptr<http::Client> borrowed() {
-    struct Borrowed : http::Client {
-      explicit Borrowed(MemoryWallet& owner) : all(owner) {}
-      int start(http::Request request, http::Stream& stream) override {
-        return all.start(std::move(request), stream);
-      }
-      void cancel(int, const Error&) override {}
-      void limit(int, http::Duration) override {}
-      void run() override { all.run(); }
-      Result<std::unique_ptr<http::Connection>> connect(const http::Request& request) override {
-        return all.connect(request);
-      }
-      MemoryWallet& all;
-    };
-    waiting_.clear();
-    return std::make_unique<Borrowed>(*this);
+    clear();
+    return std::make_unique<test::Borrowed>(*this);
   }
 
  private:
@@ -224,7 +183,18 @@ class MemoryWallet : public http::Client {
     return {200, R"({"payment_request":")" + encode(fields) + "\"}"};
   }
 
-  std::deque<std::pair<http::Request, http::Stream*>> waiting_;
+  void exchange(const http::Request& request, http::Stream& stream) override {
+    const Reply reply = answer(request);
+    http::Stats stats;
+    stats.times_sent = reply.transport == 7 ? 0 : 1;
+    Result<> result;
+    http::Head head;
+    head.status = reply.status;
+    if (reply.status != 0) result = stream.head(head);
+    if (result && !reply.body.empty()) result = stream.data(reply.body);
+    if (result && reply.transport != 0) result = http::transport_error(reply.transport, "broken");
+    stream.done(result, stats);
+  }
 };
 
 struct LightningWorld {

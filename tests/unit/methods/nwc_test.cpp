@@ -9,6 +9,7 @@
 #include "src/methods/lightning/nodes/nip44.h"
 #include "src/methods/lightning/nodes/nostr.h"
 #include "src/methods/lightning/nodes/nwc_answer.h"
+#include "tests/client.h"
 #include "tests/unit/methods/bolt11_encoder.h"
 
 namespace paycurl::lightning {
@@ -271,13 +272,9 @@ class Wire : public http::Connection {
   bool upgraded_ = false;
 };
 
-class FakeClient : public http::Client {
+class RelayClient : public test::NoClient {
  public:
-  explicit FakeClient(Fake& fake) : fake_(fake) {}
-  int start(http::Request, http::Stream&) override { return 0; }
-  void cancel(int, const Error&) override {}
-  void limit(int, http::Duration) override {}
-  void run() override {}
+  explicit RelayClient(Fake& fake) : fake_(fake) {}
   Result<std::unique_ptr<http::Connection>> connect(const http::Request& request) override {
     fake_.asked.push_back("->" + request.url.host);
     if (request.url.host == "dead.example") return http::transport_error(7, "nobody is there");
@@ -297,7 +294,8 @@ std::unique_ptr<Node> node(Fake& fake, std::vector<std::string> relays = {"wss:/
   connection.wallet = key(2).x_only_key();
   connection.nip04 = fake.nip04;
   auto made = make_nwc(
-      std::move(connection), [&](const std::string&) { return std::make_unique<FakeClient>(fake); },
+      std::move(connection),
+      [&](const std::string&) { return std::make_unique<RelayClient>(fake); },
       [] { return Millis{1'767'225'600'000}; });
   REQUIRE(made);
   return std::move(*made);

@@ -1,16 +1,16 @@
 // What a session lives in: a journal, a key, limits, and a chain whose node answers at once.
 #pragma once
 
-#include <deque>
 #include <map>
 
 #include "src/methods/tempo/session.h"
+#include "tests/client.h"
 #include "tests/unit/folder.h"
 
 namespace paycurl::test {
 
 /// An http::Client behind which is a node that knows channels by their ids.
-class NodeClient : public http::Client {
+class NodeClient : public FakeClient {
  public:
   std::map<std::string, tempo::ChannelState> channels;
   std::function<Millis()> time = [] { return Millis{0}; };
@@ -18,33 +18,16 @@ class NodeClient : public http::Client {
   bool away = false;
   int asked = 0;  ///< batches
 
-  int start(http::Request request, http::Stream& stream) override {
-    waiting_.emplace_back(std::move(request), &stream);
-    return static_cast<int>(waiting_.size());
-  }
-  void cancel(int, const Error&) override {}
-  void limit(int, http::Duration) override {}
-  Result<std::unique_ptr<http::Connection>> connect(const http::Request&) override {
-    return http::transport_error(7, "there is no server");
-  }
-  void run() override {
-    while (!waiting_.empty()) {
-      const auto [request, stream] = std::move(waiting_.front());
-      waiting_.pop_front();
-      ++asked;
-      if (away) {
-        stream->done(http::transport_error(7, "there is no node"), {});
-        continue;
-      }
-      http::Head head;
-      head.status = 200;
-      Result<> result = stream->head(head);
-      if (result) result = stream->data(answer(**request.body->text(1 << 20)));
-      stream->done(result, {});
-    }
-  }
-
  private:
+  void exchange(const http::Request& request, http::Stream& stream) override {
+    ++asked;
+    if (away) return stream.done(http::transport_error(7, "there is no node"), {});
+    http::Head head;
+    head.status = 200;
+    Result<> result = stream.head(head);
+    if (result) result = stream.data(answer(**request.body->text(1 << 20)));
+    stream.done(result, {});
+  }
   std::string answer(const std::string& body) const {
     const Json questions = *Json::parse(body, 1 << 20);
     if (questions.items() == nullptr) return answer(questions).dump();
@@ -77,8 +60,6 @@ class NodeClient : public http::Client {
       hex += to_hex(word.big_endian());
     return hex;
   }
-
-  std::deque<std::pair<http::Request, http::Stream*>> waiting_;
 };
 
 inline const std::string kPayeeText = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";

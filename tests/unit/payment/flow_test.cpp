@@ -5,13 +5,13 @@
 // each time that paycurl said it was.
 #include "src/payment/flow.h"
 
-#include <deque>
 #include <map>
 #include <set>
 
 #include <doctest/doctest.h>
 
 #include "src/base/text.h"
+#include "tests/client.h"
 #include "tests/unit/folder.h"
 
 namespace paycurl {
@@ -40,46 +40,25 @@ struct Reply {
 };
 
 /// A client whose server is a function.
-class FakeClient : public http::Client {
+class FakeServer : public test::FakeClient {
  public:
   std::function<Reply(const http::Request&)> server;
   std::vector<http::Request> requests;
 
-  int start(http::Request request, http::Stream& stream) override {
-    waiting_.push_back({++last_, std::move(request), &stream});
-    return last_;
-  }
-  void cancel(int, const Error&) override {}
-  void limit(int, http::Duration) override {}
-  Result<std::unique_ptr<http::Connection>> connect(const http::Request&) override {
-    return http::transport_error(7, "there is no server");
-  }
-  void run() override {
-    while (!waiting_.empty()) {
-      auto [id, request, stream] = std::move(waiting_.front());
-      waiting_.pop_front();
-      requests.push_back(request);
-      const Reply reply = server(request);
-      http::Stats stats;
-      stats.times_sent = reply.sent ? 1 : 0;
-      Result<> result;
-      if (reply.has_head) {
-        result = stream->head(reply.head);
-        if (result && !reply.body.empty()) result = stream->data(reply.body);
-      }
-      if (result && reply.failure) result = *reply.failure;
-      stream->done(result, stats);
-    }
-  }
-
  private:
-  struct Waiting {
-    int id;
-    http::Request request;
-    http::Stream* stream;
-  };
-  std::deque<Waiting> waiting_;
-  int last_ = 0;
+  void exchange(const http::Request& request, http::Stream& stream) override {
+    requests.push_back(request);
+    const Reply reply = server(request);
+    http::Stats stats;
+    stats.times_sent = reply.sent ? 1 : 0;
+    Result<> result;
+    if (reply.has_head) {
+      result = stream.head(reply.head);
+      if (result && !reply.body.empty()) result = stream.data(reply.body);
+    }
+    if (result && reply.failure) result = *reply.failure;
+    stream.done(result, stats);
+  }
 };
 
 class FakeProtocol : public Protocol {
@@ -129,7 +108,7 @@ struct World {
   Limits limits;
   PrivateKey key = PrivateKey::generate();
   std::unique_ptr<Spender> spender;
-  FakeClient client;
+  FakeServer client;
   FakeProtocol protocol;
   std::set<std::string> chain;  ///< credentials that settled
   bool rail_answers = true;
