@@ -108,6 +108,14 @@ class Case(unittest.TestCase):
         self.addCleanup(self.reap, process)
         return process
 
+    def kill_while_held(self, url):
+        """Runs it, and kills it while its HTLC is held."""
+        net.post("/hold")
+        process = self.start(url)
+        net.await_held(process)
+        process.kill()
+        self.ended(process)
+
     def reap(self, process):
         if process.poll() is None:
             process.kill()
@@ -286,11 +294,7 @@ class Doubt(Case):
         """A home whose run was killed while its HTLC was held, and the URL."""
         self.home = self.make_home(kind)
         url = self.url(f"/charge/{kind}", amount=50)
-        net.post("/hold")
-        process = self.start(url)
-        net.await_held(process)
-        process.send_signal(signal.SIGKILL)
-        self.ended(process)
+        self.kill_while_held(url)
         return url
 
     def test_killed_then_paid_once(self):
@@ -479,11 +483,7 @@ class Tokens(WithKeyring):
 
     def test_killed_while_held(self):
         url = self.url("/l402", amount=10)
-        net.post("/hold")
-        process = self.start(url)
-        net.await_held(process)
-        process.kill()
-        self.ended(process)
+        self.kill_while_held(url)
         net.post("/release")
         self.assertEqual((self.finish(url), self.paid()), (OK, (1, 10)))
 
@@ -653,11 +653,7 @@ class Sessions(Case):
 
     def test_killed_while_the_deposit_is_held(self):
         url = self.url("/session", amount=2, deposit=20)
-        net.post("/hold")
-        process = self.start(url)
-        net.await_held(process)
-        process.kill()
-        self.ended(process)
+        self.kill_while_held(url)
         net.post("/release")
         self.assertEqual((self.finish(url), self.paid()), (UNIT, (1, 20)))
         _, payer, _ = net.moved(self.close)
