@@ -252,8 +252,9 @@ void RequestAudience::paying(const Row& row) {
   if (globals_.verbosity == 0) return;
   say("$ paying " + describe(row.paid) + " to " + row.recipient + " from " + row.payer + " (" +
       printable(row.account, 70) + "), payment " + row.id);
+  if (row.swap) say("$ swapping at most " + describe(*row.swap) + " for it");
   if (!row.fee.is_zero()) {
-    say("$ network fee at most " + describe({row.fee, row.paid.asset}) + ", valid until " +
+    say("$ network fee at most " + describe({row.fee, row.given().asset}) + ", valid until " +
         format_rfc3339(row.valid_until));
   }
 }

@@ -149,26 +149,27 @@ Json error_json(const Error& error, const Outcome* outcome) {
 
 Json payment_json(const Row& row, Millis now) {
   const bool doubt = row.status == PaymentStatus::unknown;
-  return Json::object({{"id", row.id},
-                       {"time", format_rfc3339(row.time)},
-                       {"paymentStatus", name_of(row.status)},
-                       {"validUntil", doubt ? Json(format_rfc3339(row.valid_until)) : Json()},
-                       {"request", Json::object({{"method", row.http_method}, {"url", row.url}})},
-                       {"status", or_null(row.http_status)},
-                       {"protocol", row.protocol},
-                       {"method", row.method},
-                       {"intent", row.intent},
-                       {"paid", money_json(row.paid)},
-                       {"fee", row.fee.is_zero() ? Json() : money_json({row.fee, row.paid.asset})},
-                       {"recipient", Json::or_null(std::string_view(row.recipient))},
-                       {"payer", Json::or_null(std::string_view(row.payer))},
-                       {"account", Json::or_null(std::string_view(row.account))},
-                       {"challengeId", row.challenge_id},
-                       {"reference", Json::or_null(row.reference)},
-                       {"session", Json::or_null(row.session)},
-                       {"once", Json::or_null(row.once)},
-                       {"errorCode", or_null(row.error_code)},
-                       {"bodyKept", row.body_expires.value_or(0) > now}});
+  return Json::object(
+      {{"id", row.id},
+       {"time", format_rfc3339(row.time)},
+       {"paymentStatus", name_of(row.status)},
+       {"validUntil", doubt ? Json(format_rfc3339(row.valid_until)) : Json()},
+       {"request", Json::object({{"method", row.http_method}, {"url", row.url}})},
+       {"status", or_null(row.http_status)},
+       {"protocol", row.protocol},
+       {"method", row.method},
+       {"intent", row.intent},
+       {"paid", money_json(row.paid)},
+       {"fee", row.fee.is_zero() ? Json() : money_json({row.fee, row.given().asset})},
+       {"recipient", Json::or_null(std::string_view(row.recipient))},
+       {"payer", Json::or_null(std::string_view(row.payer))},
+       {"account", Json::or_null(std::string_view(row.account))},
+       {"challengeId", row.challenge_id},
+       {"reference", Json::or_null(row.reference)},
+       {"session", Json::or_null(row.session)},
+       {"once", Json::or_null(row.once)},
+       {"errorCode", or_null(row.error_code)},
+       {"bodyKept", row.body_expires.value_or(0) > now}});
 }
 
 Json offer_json(const Offer& offer) {

@@ -142,6 +142,10 @@ Result<MethodOptions> method_options_of(const Globals& globals, const RequestOpt
   method.proofs = std::make_shared<KeychainProofs>(may_unlock(globals));
   const http::Duration limit = paid_deadlines_of(options).total;
   if (limit.count() > 0) method.patience = std::min(method.patience, limit);
+  method.swap_from = options.swap_from;
+  const auto slippage = slippage_of(options);
+  if (!slippage) return slippage.error();
+  method.slippage = *slippage;
   if (options.push) method.push = true;
   if (options.pull) method.push = false;
   for (const std::string& option : options.method_options) {

@@ -57,7 +57,7 @@ std::string csv_line(const Row& row) {
                                         format_units(row.paid.amount, row.paid.asset.decimals),
                                         row.paid.asset.symbol,
                                         row.paid.asset.network,
-                                        format_units(row.fee, row.paid.asset.decimals),
+                                        format_units(row.fee, row.given().asset.decimals),
                                         row.recipient,
                                         row.payer,
                                         row.account,

@@ -190,6 +190,7 @@ Result<> RequestCommand::confirm(const Globals& globals, const Offer& offer,
   const bool is_prepaid = deposit && deposit->asset.network.starts_with("lightning:");
   std::string question = "Pay " + describe(spend.total);
   if (is_prepaid) question += " each, with a deposit of " + describe(*deposit);
+  if (spend.swap) question += ", swapped for at most " + describe(*spend.swap) + ",";
   if (!spend.payees.empty()) question += " to " + spend.payees.front().address;
   if (spend.payees.size() > 1) {
     question += " and " + std::to_string(spend.payees.size() - 1) + " others";
@@ -466,7 +467,16 @@ Result<Json> RequestCommand::quote_json(const Outcome& outcome) {
   if (outcome.error || chosen == outcome.offers.end()) return Json();
   const auto payer = wallet_->payer(payer_of(options_), chosen->method->name());
   if (!payer) return payer.error();
-  const Spend& spend = chosen->quote->spend;
+  Quote quote = *chosen->quote;
+  if (!options_.offline) {
+    auto prepared = chosen->method->prepare(*chosen->challenge, quote, (*payer)->address, limits_);
+    if (!prepared) return prepared.error();
+    if (quote.spend.swap) {
+      if (auto fits = allow(quote.spend, limits_, {total_, {}}); !fits) return fits.error();
+    }
+  }
+  const Spend& spend = quote.spend;
+  const Money& given = spend.swap ? *spend.swap : spend.total;
   const auto budget = run_budget(spend.total.asset, limits_, {total_, {}});
   const Money limit{budget ? budget->limit : Amount(), spend.total.asset};
   const Money left{budget ? budget->left : Amount(), spend.total.asset};
@@ -475,9 +485,9 @@ Result<Json> RequestCommand::quote_json(const Outcome& outcome) {
     const auto balances = chosen->method->balances((*payer)->address, *network_.client);
     if (!balances) return balances.error();
     for (const Money& money : *balances) {
-      if (money.asset != spend.total.asset) continue;
+      if (money.asset != given.asset) continue;
       balance = money_json(money);
-      const Amount need = spend.total.amount.plus(spend.fee.amount).value_or(money.amount);
+      const Amount need = given.amount.plus(spend.fee.amount).value_or(money.amount);
       if (money.amount >= need) continue;
       Error error{Kind::insufficient_funds,
                   (*payer)->address + " has " + describe(money) + ", the payment needs " +
@@ -493,6 +503,7 @@ Result<Json> RequestCommand::quote_json(const Outcome& outcome) {
       {{"offer", static_cast<std::int64_t>(chosen->number)},
        {"total", money_json(spend.total)},
        {"fee", spend.fee.amount.is_zero() ? Json() : money_json(spend.fee)},
+       {"swap", spend.swap ? money_json(*spend.swap) : Json()},
        {"deposit", plan.deposit ? money_json(*plan.deposit) : Json()},
        {"mode", proof ? Json() : Json::or_null(std::string_view(chosen->quote->mode))},
        {"session", Json::or_null(std::string_view(plan.session))},
@@ -541,6 +552,10 @@ Result<> RequestCommand::show_offers(const Globals& globals, const http::Request
     }
     if (const Json* quote = json.find("quote"); quote && quote->members()) {
       const Json* balance = quote->find("balance");
+      if (const Json* swap = quote->find("swap"); swap->members()) {
+        text += "would swap at most " + *swap->find("amount")->string() + " " +
+                *swap->find("symbol")->string() + " for it\n";
+      }
       text += "would pay from " + *quote->find("payer")->string() + " (" +
               printable(*quote->find("account")->string(), 70) + ")";
       if (balance->members()) {

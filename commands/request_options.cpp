@@ -137,6 +137,9 @@ void declare_offer(OptionSet& set, RequestOptions& o) {
       .value("--protocol", o.protocol, "NAME", "the wire protocol: auto, mpp or l402")
       .flag("--push", o.push, "broadcast the payment ourselves")
       .flag("--pull", o.pull, "let the server broadcast it")
+      .list("--swap-from", o.swap_from, "TOKEN",
+            "swap this token when there is too little of the offer's")
+      .value("--slippage", o.slippage, "PCT", "a swap may cost that much more than quoted (1)")
       .list("-M,--method-option", o.method_options, "KEY=VALUE", "for the method: fee-token=0x...")
       .value("--rpc-url", o.rpc_url, "URL", "the chain's node to ask")
       .flag("--offline", o.offline, "never ask a chain's node");
@@ -243,6 +246,10 @@ Result<> check_request_options(const RequestOptions& o, const Globals& globals) 
   if (!o.deposit.empty() && !parse_units(o.deposit, 36)) {
     return Error{Kind::usage, "--deposit: not an amount: " + printable(o.deposit, 60)};
   }
+  if (!o.swap_from.empty() && o.offline) {
+    return contradiction("--swap-from has to ask the chain, which --offline excludes");
+  }
+  if (auto slippage = slippage_of(o); !slippage) return slippage.error();
   if (o.lock_timeout.value_or(0) < 0) return contradiction("--lock-timeout is negative");
   if (o.max_time.value_or(0) < 0 || o.connect_timeout.value_or(0) < 0) {
     return contradiction("a time limit is negative");
@@ -310,6 +317,17 @@ Result<std::vector<Asset>> named_tokens_of(const RequestOptions& options) {
     tokens.push_back({symbol, std::stoi(parts[1]), address->lower_hex(), "", false});
   }
   return tokens;
+}
+
+Result<std::uint32_t> slippage_of(const RequestOptions& options) {
+  constexpr std::uint32_t kUsual = 100, kWhole = 10'000;
+  if (options.slippage.empty()) return kUsual;
+  const auto hundredths = parse_units(options.slippage, 2);
+  if (hundredths && *hundredths <= Amount(kWhole)) {
+    return static_cast<std::uint32_t>(std::stoul(hundredths->decimal()));
+  }
+  return Error{Kind::usage, "--slippage: not a percentage: " + printable(options.slippage, 60),
+               "write 0.5, or any number from 0 to 100 with at most two places"};
 }
 
 Preference preference_of(const RequestOptions& options, const Settings& settings) {

@@ -60,6 +60,8 @@ struct RequestOptions {
   std::optional<std::size_t> challenge;
   std::string rpc_url;
   bool offline = false, push = false, pull = false;
+  std::vector<std::string> swap_from;
+  std::string slippage;
   std::vector<std::string> method_options;
 
   // Sessions
@@ -84,6 +86,8 @@ Result<> check_request_options(const RequestOptions& options, const Globals& glo
 /// The parts of the options that other layers understand.
 Result<Limits> limits_of(const RequestOptions& options, const Settings& settings);
 Result<std::vector<Asset>> named_tokens_of(const RequestOptions& options);
+/// --slippage in hundredths of a percent.
+Result<std::uint32_t> slippage_of(const RequestOptions& options);
 Preference preference_of(const RequestOptions& options, const Settings& settings);
 http::Deadlines unpaid_deadlines_of(const RequestOptions& options);
 http::Deadlines paid_deadlines_of(const RequestOptions& options);

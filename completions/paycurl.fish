@@ -76,6 +76,8 @@ complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payment
 complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -l protocol -x -d 'the wire protocol: auto, mpp or l402'
 complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -l push -d 'broadcast the payment ourselves'
 complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -l pull -d 'let the server broadcast it'
+complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -l swap-from -x -d 'swap this token when there is too little of the offer\'s'
+complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -l slippage -x -d 'a swap may cost that much more than quoted (1)'
 complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -s M -l method-option -x -d 'for the method: fee-token=0x...'
 complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -l rpc-url -x -d 'the chain\'s node to ask'
 complete -c paycurl -n 'not __fish_seen_subcommand_from account sessions payments completions' -l offline -d 'never ask a chain\'s node'

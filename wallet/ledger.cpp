@@ -14,6 +14,7 @@
 #include "src/base/json.h"
 #include "src/base/text.h"
 #include "src/crypto/random.h"
+#include "wallet/policy.h"
 
 namespace paycurl {
 namespace {
@@ -29,7 +30,8 @@ constexpr std::string_view kColumns =
     "idempotency_key, protocol, method, intent, amount, symbol, decimals, token, network, "
     "is_dollar, is_test, "
     "fee, recipient, payer, account, challenge_id, challenge, rebuild, signed_digest, reference, "
-    "receipt, http_status, error_code, once, session, body_size, body_type, body_expires, events";
+    "receipt, http_status, error_code, once, session, body_size, body_type, body_expires, events, "
+    "swap";
 
 std::string select(std::string_view rest) {
   return "SELECT " + std::string(kColumns) + " FROM payments " + std::string(rest);
@@ -78,6 +80,31 @@ std::vector<Event> read_events(std::string_view text) {
     text.remove_prefix(end + 1);
   }
   return events;
+}
+
+/// Without the network, which is that of the payment.
+std::string to_text(const Money& swap) {
+  return Json::object({{"amount", swap.amount.decimal()},
+                       {"symbol", swap.asset.symbol},
+                       {"decimals", std::int64_t{swap.asset.decimals}},
+                       {"token", swap.asset.token},
+                       {"dollar", swap.asset.is_dollar}})
+      .dump();
+}
+
+std::optional<Money> read_swap(std::string_view text, const Asset& paid) {
+  const auto json = Json::parse(text, 4096);
+  if (!json) return std::nullopt;
+  const auto amount = json->string_at("amount");
+  const auto symbol = json->string_at("symbol");
+  const auto token = json->string_at("token");
+  const auto decimals = json->optional_integer_at("decimals");
+  const auto dollar = json->optional_boolean_at("dollar");
+  const auto read = amount ? Amount::parse(*amount) : std::nullopt;
+  if (!read || !symbol || !token || !decimals || !dollar) return std::nullopt;
+  return Money{*read,
+               {*symbol, static_cast<int>(decimals->value_or(0)), *token, paid.network,
+                dollar->value_or(false), paid.is_test}};
 }
 
 /// Our own text; what does not read is treated as a request that cannot be sent again.
@@ -159,6 +186,7 @@ Row read_row(const Statement& from) {
   row.body_type = maybe();
   row.body_expires = optional_integer(from, column++);
   row.events = read_events(text());
+  if (const auto swap = maybe()) row.swap = read_swap(*swap, row.paid.asset);
   return row;
 }
 
@@ -250,8 +278,9 @@ Result<> Ledger::insert(Row& row) {
       "digest, request, idempotency_key, protocol, method, intent, amount, symbol, decimals, "
       "token, "
       "network, is_dollar, is_test, fee, recipient, payer, account, challenge_id, challenge, once, "
-      "session, events) "
+      "session, events, swap) "
       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?, "
       "?, ?)");
   if (!insert) return insert.error();
   const Asset& asset = row.paid.asset;
@@ -269,6 +298,7 @@ Result<> Ledger::insert(Row& row) {
   insert->bind_optional(row.once).bind_optional(row.session);
   row.events = {{clock_(), "intent"}};
   insert->bind(to_text(row.events));
+  insert->bind_optional(row.swap ? std::optional(to_text(*row.swap)) : std::nullopt);
   if (auto inserted = insert->run(); !inserted) return inserted;
   row.seq = database_.last_row();
   if (!claim_new(row.seq)) {
@@ -409,7 +439,7 @@ Result<std::vector<Row>> Ledger::list(const LedgerFilter& filter) {
 Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
   const Millis now = clock_();
   auto query = database_.prepare(
-      "SELECT amount, symbol, decimals, token, network, is_dollar, is_test FROM payments "
+      "SELECT amount, symbol, decimals, token, network, is_dollar, is_test, swap FROM payments "
       "WHERE payer = ?1 AND time >= ?2 AND (status != 'not_sent' OR session IS NOT NULL OR "
       "(error_code IS NULL AND time "
       ">= ?3))");
@@ -425,7 +455,11 @@ Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
     money.asset = {query->text(1),         static_cast<int>(query->integer(2)),
                    query->text(3),         query->text(4),
                    query->integer(5) != 0, query->integer(6) != 0};
-    add_money(sums, money);
+    const auto text = query->optional_text(7);
+    const auto swap = text ? read_swap(*text, money.asset) : std::nullopt;
+    for (const Money& part : counted(money, swap)) {
+      add_money(sums, part);
+    }
   }
 }
 

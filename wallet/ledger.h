@@ -51,7 +51,8 @@ struct Row {
   std::string idempotency_key;
   std::string protocol, method, intent;
   Money paid;
-  Amount fee;  ///< in the asset of `paid`; at most, until it is known
+  std::optional<Money> swap;  ///< what left the payer for `paid`, at most; nullopt: `paid` itself
+  Amount fee;                 ///< in the asset that left the payer; at most, until it is known
   std::string recipient, payer, account;
   std::string challenge_id;
   std::string challenge;  ///< as the protocol writes it, JSON
@@ -63,6 +64,9 @@ struct Row {
   std::optional<std::string> body_type;
   std::optional<Millis> body_expires;
   std::vector<Event> events;
+
+  /// What left the payer beside the fee, at most.
+  const Money& given() const { return swap ? *swap : paid; }
 };
 
 /// What the list commands ask for.

@@ -163,6 +163,18 @@ Result<> check_fee(const Spend& spend, const Limits& limits) {
   return error;
 }
 
+/// What is swapped is asked about as if the payees got it: a node says what it is, so nothing but
+/// the limits holds it.
+Result<> check_swap(const Spend& spend, const Limits& limits, const Spent& spent) {
+  if (!spend.swap) return {};
+  Spend given = spend;
+  given.total = *spend.swap;
+  auto checked = check_run(given, limits, spent);
+  if (checked) checked = check_day(given, limits, spent);
+  if (checked) return checked;
+  return std::move(checked).error().within("the swap for " + describe(spend.total));
+}
+
 /// "0x000..." in any length.
 bool is_zero_address(std::string_view address) {
   return address.starts_with("0x") && address.find_first_not_of('0', 2) == std::string_view::npos;
@@ -255,6 +267,17 @@ Result<> parse_expected_amount(std::string_view text, Expectations& into) {
   return {};
 }
 
+std::vector<Money> counted(const Money& total, const std::optional<Money>& swap) {
+  if (!swap) return {total};
+  if (!total.asset.is_dollar || !swap->asset.is_dollar) return {total, *swap};
+  const auto given = in_common_units(*swap);
+  const auto got = in_common_units(total);
+  if (!given || !got) return {total, *swap};
+  const auto lost = given->minus(*got);
+  if (!lost) return {total};
+  return {total, {from_common_units(*lost, swap->asset.decimals), swap->asset}};
+}
+
 Result<> allow(const Spend& spend, const Limits& limits, const Spent& spent) {
   if (auto expected = check_expectations(spend, limits.expected); !expected) return expected;
   if (auto payees = check_payees(spend); !payees) return payees;
@@ -262,6 +285,7 @@ Result<> allow(const Spend& spend, const Limits& limits, const Spent& spent) {
   if (spend.total.amount.is_zero()) return check_fee(spend, limits);
   if (auto run = check_run(spend, limits, spent); !run) return run;
   if (auto day = check_day(spend, limits, spent); !day) return day;
+  if (auto swap = check_swap(spend, limits, spent); !swap) return swap;
   return check_fee(spend, limits);
 }
 

@@ -58,6 +58,7 @@ Result<> Spender::describe_in_row(const Spend& spend) {
 Result<Permit> Spender::allow(const Spend& spend) {
   if (auto described = describe_in_row(spend); !described) return described.error();
   row_.paid = spend.total;
+  row_.swap = spend.swap;
   row_.fee = spend.fee.amount;
   row_.status = PaymentStatus::not_sent;
   const auto may_spend = [&](const std::vector<Money>& today) {
@@ -123,7 +124,9 @@ Result<Signature> Spender::sign(Permit&& permit, const Digest& digest, std::stri
   auto written = ledger_.sign(row_.seq, *row_.signed_digest, rebuild, row_.reference);
   if (!written) return written.error();
   row_.status = PaymentStatus::unknown;
-  run_.push_back(row_.paid);
+  for (Money& part : counted(row_.paid, row_.swap)) {
+    run_.push_back(std::move(part));
+  }
   return signature;
 }
 

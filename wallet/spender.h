@@ -57,6 +57,7 @@ class Spender {
         clock_(std::move(clock)) {}
 
   const Payer& payer() const { return payer_; }
+  const Limits& limits() const { return limits_; }
   Ledger& ledger() { return ledger_; }
 
   /// Gets the key or the connection now, so that a locked keychain stops the run before anything is

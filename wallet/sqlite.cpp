@@ -17,7 +17,7 @@ namespace {
 constexpr std::chrono::milliseconds kPatience{10'000};  // with other processes at the journal
 
 // Step n brings a database of version n to n + 1. Released steps never change.
-constexpr std::array<const char*, 3> kMigrations{R"sql(
+constexpr std::array<const char*, 4> kMigrations{R"sql(
   CREATE TABLE payments (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
@@ -115,6 +115,9 @@ constexpr std::array<const char*, 3> kMigrations{R"sql(
 )sql",
                                                  R"sql(
   ALTER TABLE accounts ADD COLUMN network TEXT NOT NULL DEFAULT '';
+)sql",
+                                                 R"sql(
+  ALTER TABLE payments ADD COLUMN swap TEXT;
 )sql"};
 
 Error system_error(const std::string& what, int code) {

@@ -28,7 +28,8 @@ struct Spend {
   std::vector<Payee> payees;    ///< their shares; the first is the challenge's recipient
   std::optional<Amount> price;  ///< what the offer asks for, where that is not the total
   Amount escrow;  ///< what would lie in the escrow and is not spent; zero: no deposit is made
-  Money fee;      ///< the most the network can take from the payer; zero when sponsored
+  std::optional<Money> swap;  ///< the most that leaves the payer of another token, for `total`
+  Money fee;                  ///< the most the network can take from the payer; zero when sponsored
   bool known_asset = true;  ///< false: the user named the token, so symbol and decimals are theirs
   std::string payer;
   std::string origin;      ///< who asked: "https://api.example.com"

@@ -28,6 +28,8 @@ struct MethodOptions {
   bool offline = false;                    ///< never ask a chain or node
   std::optional<bool> push;                ///< --push, --pull
   std::map<std::string, std::string> own;  ///< -M key=value
+  std::vector<std::string> swap_from;      ///< --swap-from: addresses, symbols, "auto"
+  std::uint32_t slippage = 100;            ///< --slippage, in hundredths of a percent
   std::vector<Asset> tokens;               ///< --token: address, decimals, symbol; network empty
   /// A client for the user's own wallet: no proxy, no trace; trusts `ca_pem` when it is not empty.
   std::function<std::unique_ptr<http::Client>(const std::string& ca_pem)> wallet_client;

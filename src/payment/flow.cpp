@@ -243,6 +243,15 @@ Result<Row> Flow::Run::new_row(const Offer& offer, const Payer& payer) const {
   return row;
 }
 
+/// By what depends on who pays. The user is not asked about what the limits refuse.
+Result<> Flow::Run::complete_quote(const Offer& chosen) {
+  Quote& quote = *outcome_.offers[chosen.number - 1].quote;
+  auto prepared =
+      chosen.method->prepare(*chosen.challenge, quote, spender_->payer().address, parts_.limits);
+  if (!prepared || !quote.spend.swap) return prepared;
+  return spender_->would_allow(quote.spend);
+}
+
 /// Confirming can take longer than an offer lives. A new one must not cost more.
 Result<> Flow::Run::ask_again_if_expired(const Offer*& chosen) {
   const Challenge& old = *chosen->challenge;
@@ -262,6 +271,16 @@ Result<> Flow::Run::ask_again_if_expired(const Offer*& chosen) {
     return Error{Kind::declined,
                  "the offer expired, and the new one is not the one that was agreed to",
                  "run the command again", "price_changed"};
+  }
+  if (auto completed = complete_quote(**found); !completed) return completed;
+  const auto& swap = now.swap;
+  const bool dearer = swap && (!before.swap || swap->asset != before.swap->asset ||
+                               swap->amount > before.swap->amount);
+  if (dearer) {
+    return Error{
+        Kind::declined,
+        "the offer expired, and the swap for the new one is not the one that was agreed to",
+        "run the command again", "price_changed"};
   }
   chosen = *found;
   return {};
@@ -313,6 +332,7 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
   }
   protocol_ = protocol_named(chosen->challenge->protocol);
   if (auto unlocked = spender_->unlock(); !unlocked) return fail(unlocked.error());
+  if (auto completed = complete_quote(*chosen); !completed) return fail(completed.error());
   auto approved = parts_.approve(*chosen, spender_->payer());
   if (!approved) return fail(approved.error());
   if (auto fresh = ask_again_if_expired(chosen); !fresh) return fail(fresh.error());

@@ -57,6 +57,13 @@ class Method {
   /// --inspect and --dry-run can stop after this call.
   virtual Result<Quote> quote(const Challenge& challenge) = 0;
 
+  /// Completes a quote by what depends on the payer: what they have to swap first, when the user
+  /// allows that. May ask the rail; moves no money. Kind::insufficient_funds, Kind::backend.
+  virtual Result<> prepare(const Challenge& /*challenge*/, Quote& /*quote*/,
+                           const std::string& /*payer*/, const Limits& /*limits*/) {
+    return {};
+  }
+
   /// Pays through `spender` and returns the proof. Called at most once per attempt: an error after
   /// spender.sign or commit leaves a row whose outcome is unknown, unless it was called off, and
   /// the caller will not retry.

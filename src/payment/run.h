@@ -129,6 +129,7 @@ class Flow::Run {
   Result<> begin_row(const Offer& offer, std::optional<Row> earlier);
   Outcome sign_and_deliver(const Offer& offer);
   Result<> ask_again_if_expired(const Offer*& chosen);
+  Result<> complete_quote(const Offer& chosen);
   std::string without_proofs(std::string text) const;
   void hide_proofs(Receipt& receipt) const;
   Result<Row> new_row(const Offer& offer, const Payer& payer) const;

@@ -21,6 +21,16 @@ Result<std::vector<std::uint64_t>> allowed_chains(const std::optional<std::strin
                "write mainnet, testnet or a chain id; signet or regtest for Lightning alone"};
 }
 
+constexpr std::array<std::string_view, 2> kAutomatic{"pathUSD", "USDC.e"};
+
+bool names(std::string_view text, const Asset& asset) {
+  if (text == "auto") {
+    return asset.is_dollar &&
+           std::find(kAutomatic.begin(), kAutomatic.end(), asset.symbol) != kAutomatic.end();
+  }
+  return equals_ignoring_case(text, asset.token) || equals_ignoring_case(text, asset.symbol);
+}
+
 bool is_own_option(const std::string& key, const std::string& value) {
   if (std::find(kOwn.begin(), kOwn.end(), key) == kOwn.end()) return false;
   return key == "step" ? parse_units(value, 18).has_value() : Address::parse(value).has_value();
@@ -42,7 +52,37 @@ Result<Networks> Networks::make(const MethodOptions& options, http::Client& clie
     }
     if (key == "fee-token") networks.fee_token_ = *Address::parse(value);
   }
+  for (const std::string& text : options.swap_from) {
+    if (networks.names_token(text)) continue;
+    return Error{Kind::usage, "--swap-from: not a token that paycurl knows: " + printable(text, 60),
+                 "write a symbol as pathUSD, auto, or an address; other tokens are named with "
+                 "--token ADDRESS:DECIMALS"};
+  }
   return networks;
+}
+
+bool Networks::names_token(const std::string& text) const {
+  std::vector<std::uint64_t> chains = chains_;
+  chains.insert(chains.end(), {kMainnet, kTestnet});
+  return std::any_of(chains.begin(), chains.end(), [&](std::uint64_t chain) {
+    const auto tokens = tokens_on(chain);
+    return std::any_of(tokens.begin(), tokens.end(),
+                       [&](const Asset& asset) { return names(text, asset); });
+  });
+}
+
+std::vector<Asset> Networks::swap_tokens(std::uint64_t chain, const Asset& wanted) const {
+  std::vector<Asset> found;
+  for (const std::string& text : options_.swap_from) {
+    for (const Asset& asset : tokens_on(chain)) {
+      const bool again = std::any_of(found.begin(), found.end(), [&](const Asset& other) {
+        return equals_ignoring_case(other.token, asset.token);
+      });
+      const bool same = equals_ignoring_case(wanted.token, asset.token);
+      if (!again && !same && names(text, asset)) found.push_back(asset);
+    }
+  }
+  return found;
 }
 
 std::optional<std::string> Networks::own(const std::string& key) const {

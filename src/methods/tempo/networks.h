@@ -29,6 +29,9 @@ class Networks {
   Result<Token> token(std::uint64_t chain, const Address& address) const;
   std::vector<Asset> tokens_on(std::uint64_t chain) const;
 
+  /// What --swap-from names on `chain`, in its order, each once and not `wanted`.
+  std::vector<Asset> swap_tokens(std::uint64_t chain, const Asset& wanted) const;
+
   /// The token that pays for transactions where `payment` is paid: -M fee-token, else itself.
   Address fee_token(const Address& payment) const { return fee_token_.value_or(payment); }
 
@@ -43,6 +46,8 @@ class Networks {
   std::optional<std::string> own(const std::string& key) const;
 
  private:
+  bool names_token(const std::string& text) const;
+
   Networks(const MethodOptions& options, http::Client& client)
       : options_(options), client_(&client) {}
 

@@ -9,6 +9,7 @@ namespace paycurl::tempo {
 namespace {
 
 constexpr std::uint32_t kBalanceOf = 0x70a08231;
+constexpr std::uint32_t kQuoteSwapExactAmountOut = 0x1576fa0e;
 constexpr auto kMiningDeadline = std::chrono::seconds(35);  // longer than a payment is valid
 constexpr auto kFaucetDeadline = std::chrono::seconds(30);
 constexpr std::size_t kCallsInBatch = 50;
@@ -16,9 +17,23 @@ constexpr std::uint64_t kLogRange = 100'000;  // blocks in one eth_getLogs; halv
 constexpr std::uint64_t kLeastLogRange = 1'000;
 constexpr std::size_t kMostLogs = 10'000;
 
-evm::RpcCall call_to(const Address& to, const Bytes& data) {
-  const Json question = Json::object({{"to", to.lower_hex()}, {"data", to_0x(data)}});
+evm::RpcCall call_to(const std::string& to, const Bytes& data) {
+  const Json question = Json::object({{"to", to}, {"data", to_0x(data)}});
   return {"eth_call", Json::Array{question, "latest"}};
+}
+
+evm::RpcCall call_to(const Address& to, const Bytes& data) {
+  return call_to(to.lower_hex(), data);
+}
+
+/// The one word that a call returned.
+Result<Amount> amount_in(const Result<Json>& answer) {
+  if (!answer) return answer.error();
+  const auto data = evm::read_data(*answer);
+  if (!data) return data.error();
+  const auto word = evm::word_at(*data, 0);
+  if (!word) return word.error();
+  return *Amount::from_big_endian(*word);
 }
 
 Result<std::uint64_t> quantity_at(const Json& block, std::string_view key) {
@@ -71,22 +86,49 @@ Result<Json> Node::wait_until_mined(const std::string& hash) {
 
 Result<std::vector<Money>> Node::balances(const Address& owner, const std::vector<Asset>& tokens) {
   std::vector<evm::RpcCall> calls{{"eth_chainId", Json::array()}};
-  const std::string data = to_0x(evm::Call(kBalanceOf).add(owner).bytes());
+  const Bytes data = evm::Call(kBalanceOf).add(owner).bytes();
   for (const Asset& token : tokens) {
-    const Json question = Json::object({{"to", token.token}, {"data", data}});
-    calls.push_back({"eth_call", Json::Array{question, "latest"}});
+    calls.push_back(call_to(token.token, data));
   }
   const auto answers = rpc_.ask(calls);
   if (!answers) return answers.error();
   if (auto right = is_right((*answers)[0]); !right) return right.error();
   std::vector<Money> found;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
-    const Result<Json>& answer = (*answers)[i + 1];
-    const auto read = answer ? evm::read_data(*answer) : Result<Bytes>(answer.error());
-    const auto word = read ? evm::word_at(*read, 0) : Result<evm::Word>(read.error());
-    if (word) found.push_back({*Amount::from_big_endian(*word), tokens[i]});
+    if (const auto amount = amount_in((*answers)[i + 1])) found.push_back({*amount, tokens[i]});
   }
   return found;
+}
+
+Result<Node::SwapPrices> Node::swap_prices(const Address& owner, const Money& wanted,
+                                           const std::vector<Asset>& from,
+                                           const Address& exchange) {
+  const Bytes balance_of = evm::Call(kBalanceOf).add(owner).bytes();
+  const auto out = Address::parse(wanted.asset.token);
+  if (!out) return out.error();
+  std::vector<evm::RpcCall> calls{{"eth_chainId", Json::array()},
+                                  call_to(wanted.asset.token, balance_of)};
+  for (const Asset& asset : from) {
+    const auto in = Address::parse(asset.token);
+    if (!in) return in.error();
+    evm::Call quote(kQuoteSwapExactAmountOut);
+    quote.add(*in).add(*out).add(wanted.amount);
+    calls.push_back(call_to(asset.token, balance_of));
+    calls.push_back(call_to(exchange, quote.bytes()));
+  }
+  const auto answers = rpc_.ask(calls);
+  if (!answers) return answers.error();
+  if (auto right = is_right((*answers)[0]); !right) return right.error();
+  const auto have = amount_in((*answers)[1]);
+  if (!have) return have.error();
+  SwapPrices prices{*have, {}};
+  for (std::size_t i = 2; i + 1 < answers->size(); i += 2) {
+    const auto balance = amount_in((*answers)[i]);
+    const auto quoted = amount_in((*answers)[i + 1]);
+    prices.tokens.push_back({balance ? std::optional(*balance) : std::nullopt,
+                             quoted ? std::optional(*quoted) : std::nullopt});
+  }
+  return prices;
 }
 
 Result<Node::ChannelStates> Node::channel_states(Version version, const Address& escrow,

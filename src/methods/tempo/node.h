@@ -27,6 +27,19 @@ class Node {
   /// What `owner` has of each of `tokens`; those that do not answer are left out.
   Result<std::vector<Money>> balances(const Address& owner, const std::vector<Asset>& tokens);
 
+  /// What `owner` has of `wanted`'s token and of each of `from`, and how much of each the exchange
+  /// at `exchange` wants for `wanted` now (quoteSwapExactAmountOut). What a token does not say is
+  /// nullopt. Kind::backend when `have` cannot be told.
+  struct SwapPrices {
+    Amount have;
+    struct Token {
+      std::optional<Amount> have, quoted;
+    };
+    std::vector<Token> tokens;  ///< as `from`
+  };
+  Result<SwapPrices> swap_prices(const Address& owner, const Money& wanted,
+                                 const std::vector<Asset>& from, const Address& exchange);
+
   /// What an escrow says of its channels, and the time of the newest block (Unix seconds).
   struct ChannelStates {
     Millis time = 0;

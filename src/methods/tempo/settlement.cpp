@@ -115,7 +115,7 @@ Result<std::optional<Mined>> read_transaction(const Json& receipt, const std::st
 /// What a node says about a payment, in one round trip.
 struct Findings {
   ChainHead head;
-  std::optional<Amount> balance;  ///< of the payer, in the payment's token
+  std::optional<Amount> balance;  ///< of the payer, in the token that leaves them
   Result<std::optional<Mined>> transaction = std::optional<Mined>();
 };
 
@@ -123,7 +123,7 @@ Result<Findings> ask_node(const Row& row, evm::Rpc& rpc, const std::optional<std
   const auto payer = Address::parse(row.payer);
   if (!payer) return unreadable_row();
   const std::string balance_of = to_0x(evm::Call(kBalanceOf).add(*payer).bytes());
-  const Json question = Json::object({{"to", row.paid.asset.token}, {"data", balance_of}});
+  const Json question = Json::object({{"to", row.given().asset.token}, {"data", balance_of}});
   std::vector<evm::RpcCall> calls{{"eth_chainId", Json::array()},
                                   block_call("latest"),
                                   {"eth_call", Json::Array{question, "latest"}}};
@@ -154,10 +154,11 @@ Result<Findings> ask_node(const Row& row, evm::Rpc& rpc, const std::optional<std
 }
 
 std::optional<Error> too_poor(const Row& row, const std::optional<Amount>& have, bool without_fee) {
-  const auto need = without_fee ? row.paid.amount : row.paid.amount.plus(row.fee);
+  const Money& given = row.given();
+  const auto need = without_fee ? given.amount : given.amount.plus(row.fee);
   if (!have || !need || *have >= *need) return std::nullopt;
-  const Money needed{*need, row.paid.asset};
-  const Money there{*have, row.paid.asset};
+  const Money needed{*need, given.asset};
+  const Money there{*have, given.asset};
   Error error{Kind::insufficient_funds,
               row.payer + " has " + describe(there) + ", the payment needs " + describe(needed) +
                   (without_fee ? "" : " with the network fee"),
@@ -226,7 +227,7 @@ Settlement look_up(const Row& row, evm::Rpc& rpc, Millis now) {
   }
   const auto& fee_token = unsigned_part->fee_token;
   const bool pays_fee_in_it =
-      !sponsored && fee_token && fee_token->lower_hex() == lower(row.paid.asset.token);
+      !sponsored && fee_token && fee_token->lower_hex() == lower(row.given().asset.token);
   result.why = too_poor(row, findings->balance, !pays_fee_in_it);
   if (!result.why && findings->head.base_fee > unsigned_part->max_fee) {
     result.why = Error{Kind::backend, "the network's fee is higher than what was signed for"};

@@ -11,6 +11,7 @@
 #include "src/methods/tempo/networks.h"
 #include "src/methods/tempo/session.h"
 #include "src/methods/tempo/settlement.h"
+#include "src/methods/tempo/swap.h"
 
 namespace paycurl::tempo {
 namespace {
@@ -32,6 +33,9 @@ struct Terms {
   Memo memo{};
   std::vector<Transfer> transfers;
   std::uint64_t gas = 0;
+  Amount max_fee = usual_max_fee();  // per gas
+  std::optional<Money> swap;         // at most that much of another token for the whole amount
+  Address given;                     // the token that leaves the payer
 };
 
 class Tempo : public Method, public Escrow {
@@ -77,10 +81,41 @@ class Tempo : public Method, public Escrow {
     return quote;
   }
 
+  Result<> prepare(const Challenge& challenge, Quote& quote, const std::string& payer,
+                   const Limits& limits) override {
+    if (networks_.options().swap_from.empty() || challenge.intent == "session") return {};
+    auto terms = read(challenge);
+    if (!terms) return terms.error();
+    const auto address = Address::parse(payer);
+    if (!address) return address.error();
+    if (terms->charge.amount.is_zero()) return {};
+    const auto from = networks_.swap_tokens(terms->chain, terms->asset);
+    if (from.empty()) return {};
+    auto node = networks_.node(terms->chain);
+    if (!node) return node.error();
+    const Spend plain = spend_of(*terms);
+    Terms swapping = *terms;
+    if (auto added = add_swap(swapping, {Amount(), from.front()}, limits); !added) return added;
+    const bool fee_in_token = !networks_.own("fee-token");
+    const auto swap =
+        find_swap(*node, *address,
+                  {plain.total, plain.fee.amount, fee_in_token, spend_of(swapping).fee.amount, from,
+                   networks_.options().slippage});
+    if (!swap) return swap.error();
+    if (!*swap) return {};
+    if (auto added = add_swap(*terms, **swap, limits); !added) return added;
+    quote.spend = spend_of(*terms);
+    return {};
+  }
+
   Result<Credential> pay(const Challenge& challenge, const Quote& quote,
                          Spender& spender) override {
     auto terms = read(challenge);
     if (!terms) return terms.error();
+    if (quote.spend.swap) {
+      auto added = add_swap(*terms, *quote.spend.swap, spender.limits());
+      if (!added) return added.error();
+    }
     const auto payer = Address::parse(spender.payer().address);
     if (!payer) return payer.error();
     Spend spend = spend_of(*terms);
@@ -254,6 +289,7 @@ class Tempo : public Method, public Escrow {
     const auto token = networks_.token(terms.chain, terms.charge.currency);
     if (!token) return token.error();
     terms.asset = token->asset;
+    terms.given = terms.charge.currency;
     terms.known_asset = token->known;
     const auto fee_token = networks_.token(terms.chain, networks_.fee_token(terms.charge.currency));
     if (!fee_token) {
@@ -277,17 +313,39 @@ class Tempo : public Method, public Escrow {
     }
     terms.memo = terms.charge.memo.value_or(attribution_memo(challenge.realm, "", challenge.id));
     terms.transfers = transfers_of(terms.charge, terms.memo);
-    terms.gas = kBaseGas + kGasPerTransfer * terms.transfers.size();
-    if (terms.charge.fee_payer) terms.gas = std::min(terms.gas, kSponsoredGas);
+    terms.gas = gas_of(terms);
     return terms;
+  }
+
+  static std::uint64_t gas_of(const Terms& terms) {
+    const std::uint64_t swap = terms.swap ? kSwapGas : 0;
+    const std::uint64_t gas = kBaseGas + kGasPerTransfer * terms.transfers.size() + swap;
+    return terms.charge.fee_payer ? std::min(gas, kSponsoredGas) : gas;
+  }
+
+  /// The transaction that swaps first is paid for in the token that is swapped.
+  Result<> add_swap(Terms& terms, const Money& swap, const Limits& limits) const {
+    const auto from = Address::parse(swap.asset.token);
+    if (!from) return from.error();
+    const auto fee_token = networks_.token(terms.chain, networks_.fee_token(*from));
+    if (!fee_token) return fee_token.error();
+    terms.swap = swap;
+    terms.given = *from;
+    terms.fee_asset = fee_token->asset;
+    terms.gas = gas_of(terms);
+    if (!terms.charge.fee_payer) {
+      terms.max_fee = affordable_max_fee(terms.gas, fee_limit({Amount(), terms.fee_asset}, limits));
+    }
+    return {};
   }
 
   static Spend spend_of(const Terms& terms) {
     Spend spend;
     spend.why = terms.charge.amount.is_zero() ? Purpose::proof : Purpose::charge;
     spend.total = {Amount(), terms.asset};
-    spend.fee = {terms.charge.fee_payer ? Amount() : most_fee(terms.gas, usual_max_fee()),
+    spend.fee = {terms.charge.fee_payer ? Amount() : most_fee(terms.gas, terms.max_fee),
                  terms.fee_asset};
+    spend.swap = terms.swap;
     for (const Transfer& transfer : terms.transfers) {
       spend.payees.push_back({transfer.to.checksummed(), transfer.amount});
       spend.total.amount = spend.total.amount.plus(transfer.amount).value_or(terms.charge.amount);
@@ -323,13 +381,18 @@ class Tempo : public Method, public Escrow {
 
   Transaction transaction_of(const Challenge& challenge, const Terms& terms) const {
     std::vector<Call> calls;
+    if (terms.swap) {
+      calls =
+          swap_calls(terms.given, terms.charge.currency, terms.charge.amount, terms.swap->amount);
+    }
     for (const Transfer& transfer : terms.transfers) {
       calls.push_back(transfer_call(terms.charge.currency, transfer));
     }
     Transaction transaction =
         expiring_transaction(terms.chain, std::move(calls), terms.gas,
                              networks_.server_now(challenge), challenge.expires);
-    transaction.fee_token = networks_.fee_token(terms.charge.currency);
+    transaction.max_fee = terms.max_fee;
+    transaction.fee_token = networks_.fee_token(terms.given);
     transaction.sponsored = terms.charge.fee_payer;
     return transaction;
   }

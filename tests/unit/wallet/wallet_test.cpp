@@ -106,6 +106,48 @@ TEST_CASE("ten dollars a day of real money") {
   CHECK(refusal(spend_of(kUsdc, 20'000), {}, {{}, {{9'990'000, kAlpha}}}).empty());
 }
 
+TEST_CASE("a swap costs what leaves the payer at most") {
+  Spend spend = spend_of(kAlpha, 900'000);
+  spend.swap = Money{1'000'000, kPath};
+  CHECK(refusal(spend, {}).empty());
+  CHECK(refusal(spend, {}, {{{1, kPath}}, {}}) == "max_spend");
+  spend.swap = Money{1'000'001, kPath};
+  CHECK(refusal(spend, {}) == "max_spend");
+  CHECK(refusal(spend, limits({"0.5:pathUSD"})) == "max_spend");
+  CHECK(refusal(spend, limits({"5:pathUSD"})).empty());
+  // A price that is too good to be true does not help over the limit on what is paid.
+  spend = spend_of(kAlpha, 1'000'001);
+  spend.swap = Money{1, kPath};
+  CHECK(refusal(spend, {}) == "max_spend");
+  // A token that the user named needs its limit as ever.
+  spend = spend_of(kAlpha, 10'000);
+  spend.swap = Money{10'000, kNamed};
+  CHECK(refusal(spend, {}) == "max_spend");
+  CHECK(refusal(spend, limits({"1:" + kNamed.token})).empty());
+  // Real money, a day's limit: 9.5 dollars are gone.
+  spend = spend_of(kUsdc, 400'000);
+  const Asset path{"pathUSD", 6, kPath.token, "tempo:4217", true};
+  spend.swap = Money{500'000, path};
+  const Spent spent{{}, {{9'500'000, kUsdc}}};
+  CHECK(refusal(spend, {}, spent).empty());
+  spend.swap->amount = 500'001;
+  CHECK(refusal(spend, {}, spent) == "per_day");
+}
+
+TEST_CASE("what a swapped payment counts as") {
+  const auto sum = [](const Money& total, const Money& swap) {
+    std::string text;
+    for (const Money& part : counted(total, swap)) {
+      text += (text.empty() ? "" : " + ") + describe(part);
+    }
+    return text;
+  };
+  CHECK(counted({5, kAlpha}, std::nullopt).size() == 1);
+  CHECK(sum({10'000, kAlpha}, {10'102, kPath}) == "0.01 AlphaUSD + 0.000102 pathUSD");
+  CHECK(sum({10'000, kAlpha}, {9'000, kPath}) == "0.01 AlphaUSD");
+  CHECK(sum({10'000, kAlpha}, {7, kNamed}) == "0.01 AlphaUSD + 0.000000000000000007 FAKE");
+}
+
 TEST_CASE("the network fee has its own limit") {
   CHECK(refusal(spend_of(kAlpha, 1, 20'000), {}).empty());
   CHECK(refusal(spend_of(kAlpha, 1, 20'001), {}) == "max_fee");
@@ -329,6 +371,23 @@ TEST_CASE("what was spent today") {
   CHECK(total() == "30000");
   j.now += 24 * 3600 * 1000;
   CHECK(total() == "0");
+}
+
+TEST_CASE("what a swap lost today counts, and the row tells of it") {
+  Journal j;
+  Row row = row_of("01");
+  row.time = j.now;
+  row.swap = Money{15'000, kPath};
+  REQUIRE(j.ledger.intend(row, kAnything).has_value());
+  const auto today = *j.ledger.spent_today(kPayer);
+  REQUIRE(today.size() == 2);
+  CHECK(describe(today[0]) == "0.01 AlphaUSD");
+  CHECK(describe(today[1]) == "0.005 pathUSD");
+  const Row kept = *j.ledger.find("01");
+  REQUIRE(kept.swap.has_value());
+  CHECK(kept.swap->amount == Amount(15'000));
+  CHECK(kept.swap->asset == kPath);
+  CHECK(kept.given().asset == kPath);
 }
 
 TEST_CASE("two processes cannot both take the last of a day's limit") {
