@@ -13,7 +13,6 @@ namespace {
 constexpr std::size_t kTimeGroups = 7;
 constexpr std::size_t kSignatureGroups = 104;
 constexpr std::uint64_t kDefaultExpiry = 3600;
-constexpr std::int64_t kLastSecond = 253'402'300'799;  // 9999-12-31T23:59:59Z
 
 Error malformed(std::string_view what) {
   return {Kind::protocol, "not a valid invoice: " + std::string(what), {}, "malformed"};

@@ -17,6 +17,10 @@ namespace paycurl::lightning {
 /// A compressed public key.
 using NodeId = ByteArray<33>;
 
+/// The last second that is reckoned with, 9999-12-31T23:59:59Z, in Unix seconds: no invoice expires
+/// behind it.
+constexpr std::int64_t kLastSecond = 253'402'300'799;
+
 struct Invoice {
   std::string text;              ///< as it goes to a wallet: lower case, without "lightning:"
   std::string network;           ///< "mainnet", "testnet", "signet", "regtest"

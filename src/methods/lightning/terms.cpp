@@ -1,7 +1,6 @@
 #include "src/methods/lightning/terms.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "src/base/text.h"
 
@@ -70,8 +69,7 @@ Result<> check_description(const Challenge& challenge, const Invoice& invoice) {
 
 /// What comes first, by the server's clock.
 Millis end_of(const Challenge& challenge, const Invoice* invoice) {
-  const Millis never = std::numeric_limits<Millis>::max();
-  Millis end = challenge.expires.value_or(never);
+  Millis end = std::min(challenge.expires.value_or(kLastSecond * 1000), kLastSecond * 1000);
   if (invoice != nullptr) end = std::min(end, invoice->expires);
   return end;
 }

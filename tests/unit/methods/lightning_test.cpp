@@ -197,6 +197,12 @@ TEST_CASE("a session's deposit is the one that is announced") {
   without.request =
       Json::object({{"amount", "2"}, {"currency", "sat"}, {"paymentHash", to_hex(hash_of(7))}});
   CHECK(reason(without).empty());  // of a session that is open
+  without.expires.reset();         // nothing ends it: still a time that can be reckoned with
+  without.clock_offset = -3'600'000;
+  CHECK(local_end(read_session(without)->until, without.clock_offset) ==
+        kLastSecond * 1000 + 3'600'000);
+  without.expires = INT64_MAX;
+  CHECK(read_session(without)->until == kLastSecond * 1000);
   without.request = Json::object({{"amount", "2"}, {"currency", "sat"}});
   CHECK(reason(without) == "malformed");
 }
