@@ -1,5 +1,7 @@
 #include "src/methods/lightning/payer.h"
 
+#include <algorithm>
+
 namespace paycurl::lightning {
 
 std::string Commitment::to_text() const {
@@ -31,6 +33,7 @@ Result<Node*> PayingWallet::node(Spender& spender) {
   auto connection = read_connection((*text)->text());
   if (!connection) return connection.error();
   network_ = connection->network.empty() ? spender.payer().network : connection->network;
+  connection->longest_wait = std::min(connection->longest_wait, patience());
   auto made = make_node(std::move(*connection), options_.wallet_client, options_.clock);
   if (!made) return made.error();
   node_ = std::move(*made);

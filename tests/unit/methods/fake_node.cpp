@@ -35,6 +35,7 @@ std::unique_ptr<lightning::Node> FakeNode::node(const std::string& url) {
   connection.kind = kind_;
   connection.url = url;
   connection.secret.assign(as_bytes(secret));
+  connection.longest_wait = longest_wait;
   auto node = lightning::make_node(
       std::move(connection),
       [this](const std::string&) { return std::make_unique<Borrowed>(*this); },
@@ -66,8 +67,8 @@ FakeNode::Reply FakeNode::answer(const http::Request& request, const std::string
                       : kind_ == Kind::phoenixd ? "Authorization"
                                                 : "X-Api-Key";
   const std::string* shown = request.headers.find(field);
-  seen.push_back(
-      {request.method, path, body, shown == nullptr ? "" : *shown, request.own_connection});
+  seen.push_back({request.method, path, body, shown == nullptr ? "" : *shown,
+                  request.own_connection, request.deadlines.total});
   if (away) return {0, "", 7};
   const bool is_pay = request.method == "POST" &&
                       (path == "/v2/router/send" || path == "/v1/xpay" || path == "/v1/pay" ||

@@ -53,6 +53,7 @@ class FakeNode : public FakeClient {
   struct Seen {
     std::string method, path, body, secret;
     bool own_connection = false;
+    http::Duration total{0};
   };
   std::vector<Seen> seen;
   int pays = 0;  ///< questions that would pay
@@ -61,6 +62,7 @@ class FakeNode : public FakeClient {
   ByteArray<32> preimage{};
   lightning::Invoice invoice;
   std::string secret = "5ec2e75ec2e7";
+  http::Duration longest_wait{10'000};
 
   /// The wallet's node, asking this.
   std::unique_ptr<lightning::Node> node(const std::string& url = "https://wallet.example");

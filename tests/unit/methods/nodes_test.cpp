@@ -249,6 +249,27 @@ TEST_CASE("what the wallets are asked: the limit in their unit, the time, the se
   CHECK(lnbits.secret == "5ec2e75ec2e7");
 }
 
+TEST_CASE("a wallet that answers nothing is waited for no longer than the user waits") {
+  using std::chrono::seconds;
+  for (const Wallet kind : kKinds) {
+    FakeNode fake(kind);
+    const auto node = fake.node();
+    (void)node->look_up(fake.invoice.payment_hash, kNone);
+    CHECK(fake.seen.back().total == seconds(10));
+    (void)node->pay(fake.invoice, Amount(10'000), seconds(45));
+    CHECK(std::any_of(fake.seen.begin(), fake.seen.end(),
+                      [](const FakeNode::Seen& one) { return one.total == seconds(48); }));
+    FakeNode hurried(kind);
+    hurried.longest_wait = seconds(2);
+    (void)hurried.node()->pay(hurried.invoice, Amount(10'000), seconds(2));
+    (void)hurried.node()->look_up(hurried.invoice.payment_hash, kNone);
+    for (const FakeNode::Seen& one : hurried.seen) {
+      CHECK(one.total >= seconds(2));
+      CHECK(one.total <= seconds(4));
+    }
+  }
+}
+
 TEST_CASE("an older Core Lightning has pay for xpay") {
   FakeNode fake(Wallet::cln);
   fake.knows_xpay = false;

@@ -10,7 +10,6 @@ namespace paycurl::lightning {
 namespace {
 
 constexpr http::Duration kConnect = std::chrono::seconds(10);
-constexpr http::Duration kQuick = std::chrono::seconds(10);  // what needs no patience
 constexpr http::Duration kSlack = std::chrono::seconds(3);
 constexpr std::size_t kMaxReason = 1000;
 
@@ -170,8 +169,9 @@ Result<http::Request> Rest::request_of(const Question& question) const {
         std::make_shared<const http::Body>(question.json ? question.json->dump() : question.form);
   }
   request.own_connection = question.patience.count() > 0;
-  request.deadlines.connect = kConnect;
-  request.deadlines.total = std::max(question.patience + kSlack, kQuick);
+  const http::Duration wait = connection_.longest_wait;
+  request.deadlines.connect = std::min(kConnect, wait);
+  request.deadlines.total = std::max(question.patience + std::min(kSlack, wait), wait);
   return request;
 }
 
