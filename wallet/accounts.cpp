@@ -335,6 +335,17 @@ Result<std::vector<Account>> Accounts::list(std::string& note) {
   return accounts;
 }
 
+Result<std::vector<Account>> Accounts::known() {
+  auto accounts = all_recorded();
+  if (!accounts) return accounts;
+  const auto stored = stores_.files->list();
+  if (!stored) return accounts;
+  for (const StoredKey& key : stored->keys) {
+    if (!has_name(*accounts, key.name)) accounts->push_back({key.name, "tempo", "", "file"});
+  }
+  return accounts;
+}
+
 Result<std::optional<Account>> Accounts::recorded(const std::string& name) {
   if (state_ == nullptr) return std::optional<Account>();
   auto query = state_->prepare(std::string(kColumns) + "WHERE name = ?");

@@ -75,6 +75,9 @@ class Accounts {
   /// All of them, without unlocking anything. `note` gets a sentence when the keychain could not be
   /// looked into.
   Result<std::vector<Account>> list(std::string& note);
+  /// The names that the database and the folder of key files know, some without an address. Nothing
+  /// is opened or asked; the other places are not used.
+  Result<std::vector<Account>> known();
   /// Usage or account error when there is none of that name.
   Result<Account> find(const std::string& name);
   /// The name of a key that is used when nothing is said: ours, else the npm CLI's, else "main".

@@ -434,6 +434,19 @@ Result<std::vector<Row>> Ledger::list(const LedgerFilter& filter) {
   return rows(*query);
 }
 
+Result<std::vector<std::string>> Ledger::origins() {
+  auto query = database_.prepare(
+      "SELECT origin FROM payments GROUP BY origin ORDER BY max(seq) DESC LIMIT 100");
+  if (!query) return query.error();
+  std::vector<std::string> found;
+  while (true) {
+    const auto row = query->step();
+    if (!row) return row.error();
+    if (!*row) return found;
+    found.push_back(query->text(0));
+  }
+}
+
 // A rejected payment counts as well: the server may have broadcast it and lied. So does an intent
 // of the last minute that nothing is known of, which another process may be about to sign.
 Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {

@@ -118,6 +118,8 @@ class Ledger {
   /// more than one.
   Result<Row> find(std::string_view id);
   Result<std::vector<Row>> list(const LedgerFilter& filter);
+  /// The origins that were paid, the last one first; at most 100.
+  Result<std::vector<std::string>> origins();
   /// What `payer` signed away today (UTC) on every network, money that came back left out.
   Result<std::vector<Money>> spent_today(std::string_view payer);
   /// Forgets the kept body of a row.

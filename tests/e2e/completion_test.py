@@ -1,0 +1,197 @@
+"""The completion scripts, in the shells that they are for: what Tab offers."""
+
+import os
+import pathlib
+import pty
+import re
+import select
+import subprocess
+import tempfile
+import time
+import unittest
+
+from lab import PAYCURL, PAYER_KEY, ROOT, Devnet, Home, check_canary
+
+net = None
+home = None
+folder = None
+payment = session = ""
+
+
+def setUpModule():
+    global net, home, folder, payment, session
+    net = Devnet()
+    home = Home(key=None, rpc=net.rpc_url)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="paycurl-completion-", dir=home.path))
+    (folder / "report one.json").write_text("")
+    (folder / "reports").mkdir()
+    password = folder / "password"
+    password.write_text("p")
+    for name in ("savings", "spending"):
+        home.run("account", "import", name, "--store", "file", "--password-file", password, stdin=PAYER_KEY.encode())
+    for path in ("/charge", "/session"):
+        done = home.run("-a", "savings", "--password-file", password, net.url + path)
+        assert done.code == 0, done
+    payment = home.run("payments", "list", "-j").json["payments"][-1]["id"]
+    session = home.run("sessions", "list", "-j").json["sessions"][0]["id"]
+    home.env["PATH"] = f"{pathlib.Path(PAYCURL).parent}:{home.env['PATH']}"
+
+
+def tearDownModule():
+    check_canary(PAYER_KEY)
+    net.stop()
+
+
+class Bash:
+    """COMPREPLY, as readline would make COMP_WORDS and the rest."""
+
+    HARNESS = r"""
+source "$1"
+COMP_LINE=$2 COMP_POINT=${#2} COMP_WORDBREAKS=$' \t\n"'"'"'><=;|&(:'
+read -ra COMP_WORDS <<< "$(sed 's/[=:]/ & /g' <<< "$COMP_LINE")"
+COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))
+_paycurl
+printf '%s\n' "${COMPREPLY[@]}"
+"""
+    script = ROOT / "completions/paycurl.bash"
+
+    def complete(self, line):
+        done = subprocess.run(["bash", "--norc", "-c", self.HARNESS, "bash", str(self.script), line], env=home.env,
+                              cwd=folder, capture_output=True, text=True, timeout=60)
+        assert not done.stderr, done.stderr
+        return {word for word in done.stdout.split("\n") if word}
+
+
+class Fish:
+    script = ROOT / "completions/paycurl.fish"
+
+    def complete(self, line):
+        done = subprocess.run(["fish", "--no-config", "-c", 'source $argv[1]; complete -C $argv[2]', str(self.script), line],
+                              env=home.env, cwd=folder, capture_output=True, text=True, timeout=60)
+        assert not done.stderr, done.stderr
+        return {word.split("\t")[0] for word in done.stdout.split("\n") if word}
+
+
+class Zsh:
+    """The list that Tab shows in an interactive shell."""
+
+    script = ROOT / "completions/_paycurl"
+
+    def complete(self, line):
+        functions = folder / "zsh"
+        functions.mkdir(exist_ok=True)
+        (functions / "_paycurl").write_bytes(self.script.read_bytes())
+        (folder / ".zshrc").write_text(
+            f"fpath=({functions} $fpath)\nautoload -U compinit\ncompinit -u -D\nPS1='%% '\nLISTMAX=10000\n"
+            "zstyle ':completion:*' list-separator '#'\nzstyle ':completion:*' insert-tab false\n"
+            # Everything that matches, a line each, between two marks.
+            "compadd() {\n  [[ ${argv[(I)-[OAD]]} -gt 0 ]] && { builtin compadd \"$@\"; return }\n"
+            "  local -a __hits; builtin compadd -O __hits \"$@\"\n  print -rl -- ${(@)__hits/#/HIT=} >> $HITS\n"
+            "  builtin compadd \"$@\"\n}\n"
+            "finish() { print DONE >> $HITS }\ncomplete-it() { zle complete-word; finish }\n"
+            "zle -N complete-it\nbindkey '^I' complete-it\nprint READY >> $HITS\n")
+        hits = folder / "hits"
+        hits.write_text("")
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.chdir(folder)
+            os.execvpe("zsh", ["zsh", "-i"], {**home.env, "ZDOTDIR": str(folder), "TERM": "dumb", "HITS": str(hits)})
+        sent, end = False, time.monotonic() + 60
+        while time.monotonic() < end and "DONE" not in hits.read_text():
+            if select.select([fd], [], [], 0.05)[0]:
+                os.read(fd, 65536)
+            if not sent and "READY" in hits.read_text():
+                os.write(fd, line.encode() + b"\t")
+                sent = True
+        os.close(fd)
+        os.waitpid(pid, 0)
+        return set(re.findall(r"^HIT=(.+)$", hits.read_text(), re.M))
+
+
+class Completion(unittest.TestCase):
+    def offers(self, line, *wanted, but_not=()):
+        for shell in (Bash(), Fish(), Zsh()):
+            with self.subTest(shell=type(shell).__name__, line=line):
+                found = {word.rstrip(" =/").replace("\\ ", " ") for word in shell.complete(line)}
+                self.assertFalse(set(wanted) - found, found)
+                self.assertFalse(set(but_not) & found, found)
+
+    def test_commands(self):
+        self.offers("paycurl s", "sessions", but_not=["account"])
+
+    def test_verbs(self):
+        self.offers("paycurl sessions ", "list", "show", "close", "sync", "import")
+
+    def test_options(self):
+        self.offers("paycurl --max-", "--max-spend", "--max-deposit", "--max-fee", "--max-time", but_not=["--inspect"])
+        self.offers("paycurl payments list --st", "--status", but_not=["--store"])
+
+    def test_values_of_a_list(self):
+        self.offers("paycurl --network ", "mainnet", "testnet")
+        self.offers("paycurl --protocol m", "mpp", but_not=["l402"])
+        self.offers("paycurl payments list --format ", "json", "csv")
+        self.offers("paycurl completions ", "bash", "zsh", "fish")
+
+    def test_accounts(self):
+        self.offers("paycurl -a s", "savings", "spending")
+        self.offers("paycurl --account sa", "savings", but_not=["spending"])
+        self.offers("paycurl account show s", "savings", "spending")
+
+    def test_sessions(self):
+        self.offers("paycurl sessions close 0x", session)
+        self.offers("paycurl --session ", "auto", "new", session)
+
+    def test_payments(self):
+        self.offers("paycurl payments show " + payment[:3], payment)
+        self.offers("paycurl payments list ", but_not=[payment])
+
+    def test_hosts(self):
+        self.offers("paycurl payments list --host 127", "127.0.0.1")
+
+    def test_files(self):
+        self.offers("paycurl --key-file rep", "report one.json", "reports", but_not=["savings"])
+        self.offers("paycurl -o rep", "report one.json", "reports")
+        self.assertEqual(Bash().complete("paycurl --capath rep"), {"reports"})
+
+    def test_urls(self):
+        self.assertEqual(Fish().complete("paycurl http"), {net.url + "/"})
+        # What stands before the last colon stays on the line.
+        self.assertEqual(Bash().complete("paycurl http"), {net.url + "/"})
+        self.assertEqual(Bash().complete("paycurl http:"), {(net.url + "/").removeprefix("http:")})
+        self.assertEqual(Bash().complete("paycurl -s " + net.url[:-2]), {net.url.rsplit(":", 1)[1] + "/"})
+
+    def test_joined_value(self):
+        self.assertEqual(Bash().complete("paycurl --network=test"), {"testnet"})
+        self.assertEqual(Fish().complete("paycurl --network=test"), {"--network=testnet"})
+
+
+class Words(unittest.TestCase):
+    def test_silent_without_a_journal(self):
+        for kind in ("accounts", "sessions", "payments", "hosts", "urls", "nonsense"):
+            done = Home(key=None).run("completions", "words", kind)
+            self.assertEqual((done.code, done.out, done.err), (0, b"", b""), kind)
+
+    def test_silent_with_a_broken_journal(self):
+        broken = Home(key=None)
+        broken.state.mkdir(parents=True, mode=0o700)
+        (broken.state / "paycurl.db").write_text("not a database")
+        done = broken.run("completions", "words", "hosts")
+        self.assertEqual((done.code, done.out, done.err), (0, b"", b""))
+
+    def test_nothing_is_asked(self):
+        """No keychain: there is no bus. No file is made."""
+        empty = Home(key=None, DBUS_SESSION_BUS_ADDRESS="unix:path=/nonexistent")
+        self.assertEqual(empty.run("completions", "words", "accounts").code, 0)
+        self.assertFalse(list(empty.path.iterdir()))
+
+    def test_what_a_shell_would_run_is_left_out(self):
+        other = Home(key=None)
+        keys = other.path / ".local/share/paycurl/keys"
+        keys.mkdir(parents=True, mode=0o700)
+        for name in ("fine", "$(touch x)", "`touch x`", "a;b", "-rf"):
+            (keys / f"{name}.json").write_text("{}")
+        self.assertEqual(other.run("completions", "words", "accounts").text.split(), ["fine", "tempo"])
+
+
+if __name__ == "__main__":
+    unittest.main()
