@@ -86,7 +86,7 @@ _paycurl() {
       esac
       ;;
     *)
-      options='-X --request -H --header -d --data --json --data-ascii --data-raw --data-binary --data-urlencode -F --form --form-string -G --get -I --head -A --user-agent -e --referer -u --user --basic --oauth2-bearer --bearer --proto-default -g --globoff --url -L --location -m --max-time --max-redirs --compressed -k --insecure --cacert --capath -x --proxy -0 --http1.0 --http1.1 --http2 --connect-timeout -y --speed-time -Y --speed-limit -o --output -i --include -f --fail -O --remote-name -D --dump-header --fail-with-body -S --show-error -w --write-out -N --no-buffer -# --progress-bar --progress-meter --spool --sse --sse-json --text --inspect --dry-run --pay --max-spend --max-deposit --max-fee --confirm --yes --expect-amount --expect-recipient --expect-currency --expect-status --expect-receipt --token --allow-http --method --intent --currency --network --challenge --protocol --push --pull -M --method-option --rpc-url --offline --session --no-session --deposit --close --lock-timeout -a --account --key-fd --key-file --password-fd --password-file --wallet-fd -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
+      options='-X --request -H --header -d --data --json --data-ascii --data-raw --data-binary --data-urlencode -F --form --form-string -G --get -I --head -A --user-agent -e --referer -u --user --basic --oauth2-bearer --bearer --proto-default -g --globoff --url -L --location -m --max-time --max-redirs --compressed -k --insecure --cacert --capath -x --proxy -0 --http1.0 --http1.1 --http2 --connect-timeout -y --speed-time -Y --speed-limit -o --output -i --include -f --fail -O --remote-name -D --dump-header --fail-with-body -S --show-error -w --write-out -N --no-buffer -# --progress-bar --progress-meter --spool --sse --sse-json --text --inspect --dry-run --pay --max-spend --max-deposit --max-fee --confirm --yes --expect-amount --expect-recipient --expect-currency --expect-status --expect-receipt --token --allow-http --method --intent --currency --network --challenge --protocol --push --pull --swap-from --slippage -M --method-option --rpc-url --offline --session --no-session --deposit --close --lock-timeout -a --account --key-fd --key-file --password-fd --password-file --wallet-fd -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
       case $prev in
         -X|--request) take=words list='GET HEAD POST PUT PATCH DELETE OPTIONS' ;;
         -H|--header) take=none ;;
@@ -129,6 +129,8 @@ _paycurl() {
         --network) take=words list='mainnet testnet signet regtest' ;;
         --challenge) take=none ;;
         --protocol) take=words list='auto mpp l402' ;;
+        --swap-from) take=none ;;
+        --slippage) take=none ;;
         -M|--method-option) take=none ;;
         --rpc-url) take=none ;;
         --session) take=words journal=sessions list='auto new' ;;

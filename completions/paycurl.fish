@@ -94,6 +94,8 @@ complete -c paycurl -n '__paycurl_in request' -l challenge -x -d 'take the Nth o
 complete -c paycurl -n '__paycurl_in request' -l protocol -x -a 'auto mpp l402' -d 'the wire protocol: auto, mpp or l402'
 complete -c paycurl -n '__paycurl_in request' -l push -d 'broadcast the payment ourselves'
 complete -c paycurl -n '__paycurl_in request' -l pull -d 'let the server broadcast it'
+complete -c paycurl -n '__paycurl_in request' -l swap-from -x -d 'swap this token when there is too little of the offer\'s'
+complete -c paycurl -n '__paycurl_in request' -l slippage -x -d 'a swap may cost that much more than quoted (1)'
 complete -c paycurl -n '__paycurl_in request' -s 'M' -l method-option -x -d 'for the method: fee-token=0x...'
 complete -c paycurl -n '__paycurl_in request' -l rpc-url -x -d 'the chain\'s node to ask'
 complete -c paycurl -n '__paycurl_in request' -l offline -d 'never ask a chain\'s node'
