@@ -30,8 +30,8 @@ struct Connection {
   std::vector<std::string> relays;  ///< nwc: ws:// or wss:// URLs
   ByteArray<32> wallet{};           ///< nwc: the wallet's public key, x only
   bool nip04 = false;               ///< nwc: encryption=nip04 was asked for
-  /// Of an answer over HTTP that costs the wallet nothing. Not part of the text.
-  std::chrono::milliseconds longest_wait{10'000};
+  /// For an answer that costs the wallet nothing, at most. Not part of the text.
+  std::chrono::milliseconds longest_wait{20'000};
 
   /// What the journal calls this payer: "lnd:https://127.0.0.1:8080", "nwc:<public key>". Tells
   /// nothing that is secret.

@@ -62,7 +62,7 @@ class FakeNode : public FakeClient {
   ByteArray<32> preimage{};
   lightning::Invoice invoice;
   std::string secret = "5ec2e75ec2e7";
-  http::Duration longest_wait{10'000};
+  http::Duration longest_wait{20'000};
 
   /// The wallet's node, asking this.
   std::unique_ptr<lightning::Node> node(const std::string& url = "https://wallet.example");

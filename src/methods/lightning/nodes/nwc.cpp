@@ -22,7 +22,7 @@ using State = Payment::State;
 constexpr std::int64_t kInfo = 13194;
 constexpr std::int64_t kRequest = 23194;
 constexpr std::int64_t kResponse = 23195;
-constexpr http::Duration kPatience{20'000};       // for answers that cost the wallet nothing
+constexpr http::Duration kPatience{20'000};  // for answers that cost the wallet nothing, at most
 constexpr http::Duration kLookUpReserve{10'000};  // of the time to pay, at most
 constexpr http::Duration kFirstPause{100};        // between two looks at a payment in flight
 constexpr http::Duration kLongestPause{5'000};
@@ -36,8 +36,11 @@ struct Keys {
 
 class Nwc : public Node {
  public:
-  Nwc(Keys keys, Relays relays, Clock clock)
-      : keys_(std::move(keys)), relays_(std::move(relays)), clock_(std::move(clock)) {}
+  Nwc(Keys keys, Relays relays, Clock clock, http::Duration longest_wait)
+      : keys_(std::move(keys)),
+        relays_(std::move(relays)),
+        clock_(std::move(clock)),
+        patience_(std::clamp(longest_wait, http::Duration(1'000), kPatience)) {}
 
   Result<NodeInfo> info() override;
   Result<Amount> balance() override;
@@ -66,6 +69,7 @@ class Nwc : public Node {
   Keys keys_;
   Relays relays_;
   Clock clock_;
+  http::Duration patience_;  // for answers that cost the wallet nothing
 };
 
 Result<std::string> Nwc::encrypted(std::string_view text) const {
@@ -114,7 +118,7 @@ Nwc::Outcome Nwc::ask(const char* method, Json params, http::Duration patience) 
 
 /// A request that moves nothing; the wallet's refusal is an error.
 Result<WalletAnswer> Nwc::ask_lightly(const char* method, Json params) {
-  auto outcome = ask(method, std::move(params), kPatience);
+  auto outcome = ask(method, std::move(params), patience_);
   if (!outcome.answer) return outcome.answer.error();
   if (outcome.answer->refused()) return outcome.answer->as_error();
   return std::move(outcome.answer);
@@ -131,7 +135,7 @@ Result<std::string> Nwc::advertised() {
       [&](const NostrEvent& stored) {
         return stored.kind == kInfo && stored.author == keys_.wallet;
       },
-      steady_clock::now() + kPatience);
+      steady_clock::now() + patience_);
   if (!event) return event.error();
   if (!*event) return std::string();
   const std::string* spoken = (*event)->tag("encryption");
@@ -145,7 +149,7 @@ Result<std::string> Nwc::advertised() {
 Result<NodeInfo> Nwc::info() {
   auto methods = advertised();
   if (!methods) return methods.error();
-  auto outcome = ask("get_info", Json::object(), kPatience);
+  auto outcome = ask("get_info", Json::object(), patience_);
   if (!outcome.answer) return outcome.answer.error();
   const WalletAnswer& answer = *outcome.answer;
   if (!answer.refused()) return read_info(answer.result, *methods);
@@ -228,7 +232,7 @@ Payment Nwc::look_up(const Digest& payment_hash, http::Duration patience) {
     const auto time = std::chrono::duration_cast<http::Duration>(until - steady_clock::now());
     const auto outcome =
         ask("lookup_invoice", Json::object({{"payment_hash", to_hex(payment_hash)}}),
-            std::clamp(time, http::Duration(1'000), kPatience));
+            std::clamp(time, http::Duration(1'000), patience_));
     if (!outcome.answer) {
       Payment payment;
       payment.why = outcome.answer.error();
@@ -250,7 +254,7 @@ Result<std::string> Nwc::make_invoice(const std::string& description,
                            Json::object({{"amount", 0},
                                          {"description", description},
                                          {"expiry", std::int64_t{lifetime.count()}}}),
-                           kPatience);
+                           patience_);
   if (!outcome.answer) return outcome.answer.error();
   if (outcome.answer->refused()) return outcome.answer->as_no_invoices();
   return outcome.answer->result.string_at("invoice");
@@ -258,7 +262,7 @@ Result<std::string> Nwc::make_invoice(const std::string& description,
 
 Result<std::optional<Received>> Nwc::received(const Digest& payment_hash) {
   auto outcome =
-      ask("lookup_invoice", Json::object({{"payment_hash", to_hex(payment_hash)}}), kPatience);
+      ask("lookup_invoice", Json::object({{"payment_hash", to_hex(payment_hash)}}), patience_);
   if (!outcome.answer) return outcome.answer.error();
   return read_received(*outcome.answer);
 }
@@ -274,7 +278,8 @@ Result<std::unique_ptr<Node>> make_nwc(Connection connection, const ClientFor& c
   if (!shared) return Error{Kind::account, "the connection's wallet is no key"};
   return std::unique_ptr<Node>(std::make_unique<Nwc>(
       Keys{std::move(*ours), connection.wallet, std::move(*shared), connection.nip04},
-      Relays(client_for(connection.ca_pem), std::move(connection.relays)), std::move(clock)));
+      Relays(client_for(connection.ca_pem), std::move(connection.relays)), std::move(clock),
+      connection.longest_wait));
 }
 
 }  // namespace paycurl::lightning

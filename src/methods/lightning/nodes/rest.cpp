@@ -10,6 +10,7 @@ namespace paycurl::lightning {
 namespace {
 
 constexpr http::Duration kConnect = std::chrono::seconds(10);
+constexpr http::Duration kQuick = std::chrono::seconds(10);  // what needs no patience
 constexpr http::Duration kSlack = std::chrono::seconds(3);
 constexpr std::size_t kMaxReason = 1000;
 
@@ -169,7 +170,7 @@ Result<http::Request> Rest::request_of(const Question& question) const {
         std::make_shared<const http::Body>(question.json ? question.json->dump() : question.form);
   }
   request.own_connection = question.patience.count() > 0;
-  const http::Duration wait = connection_.longest_wait;
+  const http::Duration wait = std::min(kQuick, connection_.longest_wait);
   request.deadlines.connect = std::min(kConnect, wait);
   request.deadlines.total = std::max(question.patience + std::min(kSlack, wait), wait);
   return request;
