@@ -9,6 +9,7 @@
 
 #include "commands/output.h"
 #include "commands/prompt.h"
+#include "commands/turns.h"
 #include "src/base/text.h"
 #include "src/methods/lightning/connection.h"
 
@@ -40,8 +41,10 @@ std::string name_of_token(const std::string& origin) {
 
 }  // namespace
 
-Wallet::Wallet(const Globals& globals, PasswordChoice password)
-    : globals_(globals), password_(std::move(password)) {
+Wallet::Wallet(const Globals& globals, PasswordChoice password, std::string run)
+    : globals_(globals),
+      password_(std::move(password)),
+      run_(run.empty() ? new_payment_id(system_now()) : std::move(run)) {
   const Settings& settings = globals_.settings;
   const bool may_prompt = may_unlock(globals);
   const auto say_it = [](std::string_view sentence) { say_note(sentence); };
@@ -58,7 +61,11 @@ Wallet::~Wallet() = default;
 
 Result<Secret> Wallet::password(std::string_view question, bool fresh) {
   if (!password_.fd && password_.file.empty()) {
-    return ask_password(globals_.settings, question, fresh);
+    const Turn turn(Turn::At::question);
+    if (auto known = shared_password(question); known && !fresh) return std::move(*known);
+    auto asked = ask_password(globals_.settings, question, fresh);
+    if (asked) share_password(question, *asked);
+    return asked;
   }
   if (!given_password_.empty()) {
     Secret copy;
@@ -188,13 +195,7 @@ Result<Spender*> Wallet::spender(const PayerChoice& choice, const Limits& limits
 }
 
 std::vector<Money> Wallet::signed_so_far() const {
-  std::vector<Money> sums;
-  for (const Purse& purse : purses_) {
-    for (const Money& money : purse.spender->signed_in_this_run()) {
-      add_money(sums, money);
-    }
-  }
-  return sums;
+  return purses_.empty() ? std::vector<Money>() : purses_.front().spender->signed_in_this_run();
 }
 
 PayerSource Wallet::source_of(const Payer& payer, std::string_view method) {
@@ -222,6 +223,7 @@ PayerSource Wallet::source_of(const Payer& payer, std::string_view method) {
   PayerSource source;
   if (method == "lightning") {
     source.connection = [this, choose_again, address = payer.address]() -> Result<Secret> {
+      const Turn turn(Turn::At::question);
       auto chosen = choose_again();
       if (!chosen) return chosen.error();
       auto text = (*accounts(false))->connection(std::move(*chosen));
@@ -230,6 +232,7 @@ PayerSource Wallet::source_of(const Payer& payer, std::string_view method) {
     };
   } else {
     source.key = [this, choose_again]() -> Result<PrivateKey> {
+      const Turn turn(Turn::At::question);
       auto chosen = choose_again();
       if (!chosen) return chosen.error();
       return (*accounts(false))->open(std::move(*chosen));
@@ -252,9 +255,9 @@ Result<Spender*> Wallet::spender_of(const Payer& payer, const Limits& limits,
   if (!journal) return journal.error();
   const auto open_channels = channels();
   if (!open_channels) return open_channels.error();
-  purses_.push_back(
-      {std::string(method), std::make_unique<Spender>(**journal, **open_channels, limits, payer,
-                                                      source_of(payer, method), &system_now)});
+  purses_.push_back({std::string(method),
+                     std::make_unique<Spender>(**journal, **open_channels, limits, payer,
+                                               source_of(payer, method), &system_now, run_)});
   return purses_.back().spender.get();
 }
 
@@ -267,6 +270,14 @@ std::optional<std::string> KeptTokens::find(const std::string& origin) {
   if (token) return std::string(token->text());
   say_note("the token for " + origin + " cannot be had: " + token.error().message);
   return std::nullopt;
+}
+
+Result<std::vector<Money>> Wallet::settled_in_run() {
+  const auto database = state(false);
+  if (!database) return database.error();
+  if (*database == nullptr) return std::vector<Money>();
+  const auto journal = ledger();
+  return journal ? (*journal)->settled_in_run(run_) : Result<std::vector<Money>>(journal.error());
 }
 
 void KeptTokens::keep(const std::string& origin, const std::string& field) {

@@ -24,7 +24,8 @@ struct PasswordChoice {
 
 class Wallet {
  public:
-  Wallet(const Globals& globals, PasswordChoice password);
+  /// `run` names the invocation where several processes make it; empty: this one alone does.
+  Wallet(const Globals& globals, PasswordChoice password, std::string run = "");
   ~Wallet();
   Wallet(const Wallet&) = delete;
   Wallet& operator=(const Wallet&) = delete;
@@ -46,8 +47,10 @@ class Wallet {
   /// The spender of that payer; opens the key or the connection when it first needs it.
   Result<Spender*> spender(const PayerChoice& choice, const Limits& limits,
                            std::string_view method);
-  /// What this process signed away until now, by all methods.
+  /// What this invocation signed away until now, by all methods; nothing before it pays.
   std::vector<Money> signed_so_far() const;
+  /// What all processes of this invocation paid until now.
+  Result<std::vector<Money>> settled_in_run();
   /// A spender of an account by name: the one that began a payment or opened a channel.
   Result<Spender*> spender_of(const Payer& payer, const Limits& limits, std::string_view method);
 
@@ -86,6 +89,7 @@ class Wallet {
   std::optional<Ledger> ledger_;
   std::optional<Channels> channels_;
   std::optional<Accounts> accounts_;
+  std::string run_;
   std::map<std::string, Paying, std::less<>> paying_;  // by method
   std::vector<Purse> purses_;
 };

@@ -23,6 +23,7 @@ constexpr std::array<std::string_view, 5> kStatusNames{"none", "not_sent", "reje
                                                        "unknown"};
 constexpr Millis kDay = 24 * 60 * 60 * 1000;
 constexpr Millis kStaleIntent = 60 * 1000;
+constexpr Millis kLongestRun = 30 * kDay;
 constexpr int kMostWait = 2'000;  // for the lock of a process that dies, in milliseconds
 
 constexpr std::string_view kColumns =
@@ -31,7 +32,7 @@ constexpr std::string_view kColumns =
     "is_dollar, is_test, "
     "fee, recipient, payer, account, challenge_id, challenge, rebuild, signed_digest, reference, "
     "receipt, http_status, error_code, once, session, body_size, body_type, body_expires, events, "
-    "swap";
+    "swap, run, run_amount";
 
 std::string select(std::string_view rest) {
   return "SELECT " + std::string(kColumns) + " FROM payments " + std::string(rest);
@@ -187,7 +188,27 @@ Row read_row(const Statement& from) {
   row.body_expires = optional_integer(from, column++);
   row.events = read_events(text());
   if (const auto swap = maybe()) row.swap = read_swap(*swap, row.paid.asset);
+  row.run = text();
+  row.run_amount = Amount::parse(text()).value_or(Amount());
   return row;
+}
+
+/// Money in the columns from `column` on: amount, symbol, decimals, token, network, is_dollar,
+/// is_test.
+Money read_money(const Statement& from, int column) {
+  Money money;
+  money.amount = Amount::parse(from.text(column)).value_or(Amount());
+  money.asset = {from.text(column + 1),         static_cast<int>(from.integer(column + 2)),
+                 from.text(column + 3),         from.text(column + 4),
+                 from.integer(column + 5) != 0, from.integer(column + 6) != 0};
+  return money;
+}
+
+/// The same with the swap that paid it, in the column behind.
+std::vector<Money> read_counted(const Statement& from, int column) {
+  const Money money = read_money(from, column);
+  const auto swap = from.optional_text(column + 7);
+  return counted(money, swap ? read_swap(*swap, money.asset) : std::nullopt);
 }
 
 }  // namespace
@@ -278,11 +299,11 @@ Result<> Ledger::insert(Row& row) {
       "digest, request, idempotency_key, protocol, method, intent, amount, symbol, decimals, "
       "token, "
       "network, is_dollar, is_test, fee, recipient, payer, account, challenge_id, challenge, once, "
-      "session, events, swap) "
+      "session, events, swap, run, run_amount) "
       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-      "?, "
-      "?, ?)");
+      "?, ?, ?, ?, ?)");
   if (!insert) return insert.error();
+  if (auto free = check_once(row); !free) return free;
   const Asset& asset = row.paid.asset;
   insert->bind(row.id).bind(row.time).bind(name_of(PaymentStatus::not_sent));
   insert->bind(row.valid_until).bind(row.identity).bind(row.http_method);
@@ -299,6 +320,8 @@ Result<> Ledger::insert(Row& row) {
   row.events = {{clock_(), "intent"}};
   insert->bind(to_text(row.events));
   insert->bind_optional(row.swap ? std::optional(to_text(*row.swap)) : std::nullopt);
+  insert->bind_optional(row.run.empty() ? std::nullopt : std::optional(row.run));
+  insert->bind(row.run_amount.decimal());
   if (auto inserted = insert->run(); !inserted) return inserted;
   row.seq = database_.last_row();
   if (!claim_new(row.seq)) {
@@ -333,12 +356,13 @@ Result<> Ledger::sign_step(Row& row, const MaySpend& may_spend,
 Result<> Ledger::raise(const Row& row, std::string_view digest) {
   auto update = database_.prepare(
       "UPDATE payments SET amount = ?, fee = ?, status = ?, signed_digest = ?, rebuild = ?, "
-      "reference = ?, session = ? WHERE seq = ?");
+      "reference = ?, session = ?, run = ?, run_amount = ? WHERE seq = ?");
   if (!update) return update.error();
   update->bind(row.paid.amount.decimal()).bind(row.fee.decimal());
   update->bind(name_of(PaymentStatus::unknown)).bind(digest).bind_optional(row.rebuild);
   update->bind_optional(row.reference).bind_optional(row.session);
-  return update->bind(row.seq).run();
+  update->bind_optional(row.run.empty() ? std::nullopt : std::optional(row.run));
+  return update->bind(row.run_amount.decimal()).bind(row.seq).run();
 }
 
 Result<> Ledger::sign(std::int64_t seq, std::string_view digest, std::string_view rebuild,
@@ -352,9 +376,18 @@ Result<> Ledger::sign(std::int64_t seq, std::string_view digest, std::string_vie
 }
 
 Result<> Ledger::reduce(const Row& row) {
-  auto update = database_.prepare("UPDATE payments SET amount = ?, fee = ? WHERE seq = ?");
+  auto update =
+      database_.prepare("UPDATE payments SET amount = ?, fee = ?, run_amount = ? WHERE seq = ?");
   if (!update) return update.error();
-  return update->bind(row.paid.amount.decimal()).bind(row.fee.decimal()).bind(row.seq).run();
+  update->bind(row.paid.amount.decimal()).bind(row.fee.decimal());
+  return update->bind(row.run_amount.decimal()).bind(row.seq).run();
+}
+
+Result<> Ledger::call_off(const Row& row) {
+  auto update = database_.prepare(
+      "UPDATE payments SET status = ?, run = NULL, request = NULL, rebuild = NULL WHERE seq = ?");
+  if (!update) return update.error();
+  return update->bind(name_of(PaymentStatus::not_sent)).bind(row.seq).run();
 }
 
 Result<> Ledger::answer(const Row& row, const std::vector<Event>& events) {
@@ -425,7 +458,8 @@ Result<Row> Ledger::find(std::string_view id) {
 Result<std::vector<Row>> Ledger::list(const LedgerFilter& filter) {
   auto query = database_.prepare(select(
       "WHERE time >= ?1 AND time < ?2 AND (?3 = '' OR status = ?3) AND (?4 = '' OR account = ?4) "
-      "AND (?5 = '' OR origin LIKE '%://' || ?5 OR origin LIKE '%://' || ?5 || ':%') "
+      "AND (?5 = '' OR (substr(origin, instr(origin, '://') + 3, length(?5)) = ?5 AND "
+      "substr(origin, instr(origin, '://') + 3 + length(?5), 1) IN ('', ':'))) "
       "ORDER BY seq DESC LIMIT ?6"));
   if (!query) return query.error();
   query->bind(filter.since.value_or(0)).bind(filter.until.value_or(INT64_MAX));
@@ -463,17 +497,102 @@ Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
     const auto row = query->step();
     if (!row) return row.error();
     if (!*row) return sums;
-    Money money;
-    money.amount = Amount::parse(query->text(0)).value_or(Amount());
-    money.asset = {query->text(1),         static_cast<int>(query->integer(2)),
-                   query->text(3),         query->text(4),
-                   query->integer(5) != 0, query->integer(6) != 0};
-    const auto text = query->optional_text(7);
-    const auto swap = text ? read_swap(*text, money.asset) : std::nullopt;
-    for (const Money& part : counted(money, swap)) {
+    for (const Money& part : read_counted(*query, 0)) {
       add_money(sums, part);
     }
   }
+}
+
+// A row that is signed counts whatever became of it, unless it was called off: nobody else knows
+// better than the rail. One that is not signed yet counts while the process that wrote it lives.
+Result<std::vector<Money>> Ledger::spent_in_run(std::string_view run) {
+  auto query = database_.prepare(
+      "SELECT run_amount, symbol, decimals, token, network, is_dollar, is_test, swap, seq, "
+      "signed_digest FROM payments WHERE run = ? AND "
+      "(signed_digest IS NOT NULL OR error_code IS NULL)");
+  if (!query) return query.error();
+  query->bind(run);
+  std::vector<Money> sums;
+  while (true) {
+    const auto row = query->step();
+    if (!row) return row.error();
+    if (!*row) return sums;
+    if (query->is_null(9) && !is_in_flight(query->integer(8))) continue;
+    for (const Money& part : read_counted(*query, 0)) {
+      add_money(sums, part);
+    }
+  }
+}
+
+Result<std::vector<Money>> Ledger::settled_in_run(std::string_view run) {
+  auto query = database_.prepare(
+      "SELECT run_amount, symbol, decimals, token, network, is_dollar, is_test FROM payments "
+      "WHERE run = ? AND status = 'settled'");
+  if (!query) return query.error();
+  query->bind(run);
+  std::vector<Money> sums;
+  while (true) {
+    const auto row = query->step();
+    if (!row) return row.error();
+    if (!*row) return sums;
+    add_money(sums, read_money(*query, 0));
+  }
+}
+
+Result<std::vector<Escrowed>> Ledger::escrowed_in_run(std::string_view run) {
+  auto query = database_.prepare(
+      "SELECT session, amount, symbol, decimals, token, network, is_dollar, is_test FROM escrows "
+      "WHERE run = ?");
+  if (!query) return query.error();
+  query->bind(run);
+  std::vector<Escrowed> all;
+  while (true) {
+    const auto row = query->step();
+    if (!row) return row.error();
+    if (!*row) return all;
+    all.push_back({query->text(0), read_money(*query, 1)});
+  }
+}
+
+Result<> Ledger::note_escrow(std::string_view run, const Escrowed& escrowed) {
+  auto old = database_.prepare("DELETE FROM escrows WHERE time < ?");  // of runs that are over
+  if (!old) return old.error();
+  if (auto done = old->bind(clock_() - kLongestRun).run(); !done) return done;
+  auto insert = database_.prepare(
+      "INSERT OR REPLACE INTO escrows (run, session, amount, symbol, decimals, token, network, "
+      "is_dollar, is_test, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  if (!insert) return insert.error();
+  const Asset& asset = escrowed.money.asset;
+  insert->bind(run).bind(escrowed.session).bind(escrowed.money.amount.decimal());
+  insert->bind(asset.symbol).bind(std::int64_t{asset.decimals}).bind(asset.token);
+  insert->bind(asset.network).bind(std::int64_t{asset.is_dollar}).bind(std::int64_t{asset.is_test});
+  return insert->bind(clock_()).run();
+}
+
+// One that was rejected holds its key until nobody can settle it any more.
+Result<std::optional<Row>> Ledger::with_once(std::string_view key) {
+  auto query = database_.prepare(
+      select("WHERE once = ?1 AND (status IN ('unknown', 'settled') OR "
+             "(status = 'rejected' AND valid_until > ?2 AND amount != '0') OR "
+             "(status = 'not_sent' AND signed_digest IS NULL AND error_code IS NULL)) "
+             "ORDER BY seq DESC"));
+  if (!query) return query.error();
+  query->bind(key).bind(clock_());
+  auto found = rows(*query);
+  if (!found) return found.error();
+  for (Row& row : *found) {
+    if (row.status != PaymentStatus::not_sent || is_in_flight(row.seq)) return std::move(row);
+  }
+  return std::optional<Row>();
+}
+
+Result<> Ledger::check_once(const Row& row) {
+  if (!row.once) return {};
+  const auto other = with_once(*row.once);
+  if (!other) return other.error();
+  if (!*other) return {};
+  return Error{Kind::outcome_unknown, "payment " + (*other)->id + " is the one for this --once key",
+               "see how it ended: paycurl payments show " + (*other)->id, "once"};
 }
 
 Result<> Ledger::forget_body(std::string_view id) {

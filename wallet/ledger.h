@@ -58,7 +58,10 @@ struct Row {
   std::string challenge;  ///< as the protocol writes it, JSON
   std::optional<std::string> rebuild;
   std::optional<std::string> signed_digest;
-  std::optional<std::string> reference, receipt, once, session;
+  std::optional<std::string> reference, receipt, session;
+  std::optional<std::string> once;  ///< --once: no other row that may have moved money has it
+  std::string run;                  ///< the invocation whose --max-spend counts it; empty: none
+  Amount run_amount;                ///< how much of `paid` was signed in that run
   std::optional<std::int64_t> http_status, error_code;
   std::optional<std::int64_t> body_size;
   std::optional<std::string> body_type;
@@ -76,6 +79,12 @@ struct LedgerFilter {
   std::string host, status, account;
 };
 
+/// What one run put into the escrow of one session's channel and did not spend there.
+struct Escrowed {
+  std::string session;
+  Money money;
+};
+
 class Ledger {
  public:
   /// `folder` also gets the lock file that tells payments in flight from those of dead processes.
@@ -86,7 +95,8 @@ class Ledger {
 
   /// Inserts `row` with the event "intent" in one transaction with `may_spend`, which sees what the
   /// payer spent today on that network; its error undoes everything. Sets row.seq. From then until
-  /// `release` the row counts as in flight.
+  /// `release` the row counts as in flight. Kind::outcome_unknown, reason "once", when another row
+  /// holds row.once.
   using MaySpend = std::function<Result<>(const std::vector<Money>& today)>;
   Result<> intend(Row& row, const MaySpend& may_spend);
   /// The signature exists: status unknown until an answer says more.
@@ -98,6 +108,8 @@ class Ledger {
                      const std::function<Result<>()>& alongside);
   /// A session's row: its amount and fee became less, as a deposit was not paid.
   Result<> reduce(const Row& row);
+  /// A charge's row: nothing was paid, and it counts in its run no more.
+  Result<> call_off(const Row& row);
   /// Saves status, fee, reference, receipt, http_status, error_code and body_* of `row`; adds
   /// events. Forgets request and rebuild unless the status is unknown.
   Result<> answer(const Row& row, const std::vector<Event>& events);
@@ -122,15 +134,28 @@ class Ledger {
   Result<std::vector<std::string>> origins();
   /// What `payer` signed away today (UTC) on every network, money that came back left out.
   Result<std::vector<Money>> spent_today(std::string_view payer);
+  /// What all processes of that run signed away together, and what they are about to: money that
+  /// came back is left out.
+  Result<std::vector<Money>> spent_in_run(std::string_view run);
+  /// Of that, what was settled.
+  Result<std::vector<Money>> settled_in_run(std::string_view run);
+  /// What all processes of that run put into escrows. The newest word on a session counts.
+  Result<std::vector<Escrowed>> escrowed_in_run(std::string_view run);
+  Result<> note_escrow(std::string_view run, const Escrowed& escrowed);
+  /// The row that holds this key of --once: one that may have moved money, or still can, or that a
+  /// living process is about to sign. nullopt when the key is free.
+  Result<std::optional<Row>> with_once(std::string_view key);
+  /// Whether another living process works on the row.
+  bool is_in_flight(std::int64_t seq) const;
   /// Forgets the kept body of a row.
   Result<> forget_body(std::string_view id);
 
  private:
   Result<> insert(Row& row);
+  Result<> check_once(const Row& row);
   bool claim_new(std::int64_t seq);
   Result<> raise(const Row& row, std::string_view digest);
   Result<std::vector<Row>> rows(Statement& statement);
-  bool is_in_flight(std::int64_t seq) const;
 
   Database& database_;
   std::string folder_;

@@ -1,7 +1,5 @@
 #include "wallet/spender.h"
 
-#include <algorithm>
-
 namespace paycurl {
 
 Result<> Spender::unlock() {
@@ -52,7 +50,18 @@ Result<> Spender::describe_in_row(const Spend& spend) {
   row_.payer = payer_.address;
   row_.account = payer_.account;
   row_.valid_until = spend.valid_until;
+  row_.run = run_;
   return {};
+}
+
+Result<> Spender::would_allow(const Spend& spend) const {
+  const auto run = ledger_.spent_in_run(run_);
+  return run ? paycurl::allow(spend, limits_, {*run, {}}) : Result<>(run.error());
+}
+
+std::vector<Money> Spender::signed_in_this_run() const {
+  auto run = ledger_.spent_in_run(run_);
+  return run ? std::move(*run) : std::vector<Money>();
 }
 
 Result<Permit> Spender::allow(const Spend& spend) {
@@ -60,9 +69,11 @@ Result<Permit> Spender::allow(const Spend& spend) {
   row_.paid = spend.total;
   row_.swap = spend.swap;
   row_.fee = spend.fee.amount;
+  row_.run_amount = spend.total.amount;
   row_.status = PaymentStatus::not_sent;
-  const auto may_spend = [&](const std::vector<Money>& today) {
-    return paycurl::allow(spend, limits_, {run_, today});
+  const auto may_spend = [&](const std::vector<Money>& today) -> Result<> {
+    const auto run = ledger_.spent_in_run(run_);
+    return run ? paycurl::allow(spend, limits_, {*run, today}) : Result<>(run.error());
   };
   if (auto written = ledger_.intend(row_, may_spend); !written) return written.error();
   return Permit(row_.id);
@@ -89,7 +100,6 @@ Result<> Spender::commit(Permit&& permit, std::string_view rebuild, std::string_
   row_.signed_digest = "";
   if (auto written = ledger_.sign(row_.seq, "", rebuild, row_.reference); !written) return written;
   row_.status = PaymentStatus::unknown;
-  run_.push_back(row_.paid);
   return {};
 }
 
@@ -99,17 +109,14 @@ void Spender::took_fee(Amount fee) {
 }
 
 Result<> Spender::call_off(const Money& money) {
-  const auto counted = std::find_if(run_.rbegin(), run_.rend(), [&](const Money& one) {
-    return one.asset == money.asset && one.amount == money.amount;
-  });
-  if (counted != run_.rend()) run_.erase(std::next(counted).base());
   if (row_.intent == "session") {
     row_.paid.amount = row_.paid.amount.minus(money.amount).value_or(Amount());
+    row_.run_amount = row_.run_amount.minus(money.amount).value_or(Amount());
     row_.fee = fees_;
     return ledger_.reduce(row_);
   }
   row_.status = PaymentStatus::not_sent;
-  return ledger_.answer(row_, {});
+  return ledger_.call_off(row_);
 }
 
 Result<Signature> Spender::sign(Permit&& permit, const Digest& digest, std::string_view rebuild,
@@ -124,9 +131,6 @@ Result<Signature> Spender::sign(Permit&& permit, const Digest& digest, std::stri
   auto written = ledger_.sign(row_.seq, *row_.signed_digest, rebuild, row_.reference);
   if (!written) return written.error();
   row_.status = PaymentStatus::unknown;
-  for (Money& part : counted(row_.paid, row_.swap)) {
-    run_.push_back(std::move(part));
-  }
   return signature;
 }
 
@@ -141,28 +145,36 @@ Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   if (auto described = describe_in_row(spend); !described) return described.error();
   const auto paid = row_.paid.amount.plus(spend.total.amount);
   const auto fee = row_.fee.plus(spend.fee.amount);
-  if (!paid || !fee) return Error{Kind::declined, "more than can be counted", "", "max_spend"};
+  const Amount before_in_run = before.run == run_ ? before.run_amount : Amount();
+  const auto in_run = before_in_run.plus(spend.total.amount);
+  if (!paid || !fee || !in_run)
+    return Error{Kind::declined, "more than can be counted", "", "max_spend"};
   row_.paid.amount = *paid;
   row_.fee = *fee;
+  row_.run_amount = *in_run;
   row_.session = step.session;
   row_.reference = step.session;
   row_.rebuild = step.rebuild;
   row_.signed_digest = step.digests.empty() ? "" : to_hex(step.digests.front());
-  const auto may_spend = [&](const std::vector<Money>& today) {
+  const auto may_spend = [&](const std::vector<Money>& today) -> Result<> {
+    const auto run = ledger_.spent_in_run(run_);
+    const auto others = escrowed(spend.total.asset, step.session);
+    if (!run) return run.error();
+    if (!others) return others.error();
     Spend all = spend;  // the limit on deposits is one for all channels of the run
-    if (!all.escrow.is_zero()) {
-      all.escrow = all.escrow.plus(escrowed(all.total.asset, step.session)).value_or(all.escrow);
-    }
-    return paycurl::allow(all, limits_, {run_, today});
+    if (!all.escrow.is_zero()) all.escrow = all.escrow.plus(*others).value_or(all.escrow);
+    return paycurl::allow(all, limits_, {*run, today});
   };
-  auto written = ledger_.sign_step(row_, may_spend, step.alongside);
+  const auto alongside = [&]() -> Result<> {
+    if (auto done = step.alongside(); !done || spend.escrow.is_zero()) return done;
+    return ledger_.note_escrow(run_, {step.session, {spend.escrow, spend.total.asset}});
+  };
+  auto written = ledger_.sign_step(row_, may_spend, alongside);
   if (!written) {
     row_ = before;
     return written.error();
   }
   row_.status = PaymentStatus::unknown;
-  run_.push_back(spend.total);
-  if (!spend.escrow.is_zero()) escrows_[step.session] = {spend.escrow, spend.total.asset};
   std::vector<Signature> signatures;
   for (const Digest& digest : step.digests) {
     const auto signer = key();
@@ -172,18 +184,22 @@ Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   return signatures;
 }
 
-Amount Spender::escrowed(const Asset& asset, const std::string& but) const {
+/// What other channels of this run than `but` have in escrow.
+Result<Amount> Spender::escrowed(const Asset& asset, const std::string& but) const {
+  const auto all = ledger_.escrowed_in_run(run_);
+  if (!all) return all.error();
   Amount sum;
-  for (const auto& [id, money] : escrows_) {
-    if (id != but && money.asset == asset) sum = sum.plus(money.amount).value_or(sum);
+  for (const auto& [session, money] : *all) {
+    if (session != but && money.asset == asset) sum = sum.plus(money.amount).value_or(sum);
   }
   return sum;
 }
 
 Amount Spender::deposit_limit(const Asset& asset, const std::string& session) const {
-  return paycurl::deposit_limit(asset, limits_, {run_, {}})
-      .minus(escrowed(asset, session))
-      .value_or(Amount());
+  const auto run = ledger_.spent_in_run(run_);
+  const auto others = escrowed(asset, session);
+  if (!run || !others) return {};
+  return paycurl::deposit_limit(asset, limits_, {*run, {}}).minus(*others).value_or(Amount());
 }
 
 Result<Signature> Spender::sign_covered(const Digest& digest) {
@@ -197,7 +213,7 @@ Result<Signature> Spender::sign_fee(const Money& fee, const Digest& digest) {
   spend.why = Purpose::session;
   spend.total = {Amount(), fee.asset};
   spend.fee = fee;
-  if (auto allowed = paycurl::allow(spend, limits_, {run_, {}}); !allowed) return allowed.error();
+  if (auto allowed = would_allow(spend); !allowed) return allowed.error();
   return sign_covered(digest);
 }
 

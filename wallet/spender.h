@@ -5,7 +5,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,14 +46,16 @@ struct PayerSource {
 
 class Spender {
  public:
+  /// `run` names the invocation, all of whose processes have one --max-spend; empty: a new one.
   Spender(Ledger& ledger, Channels& channels, const Limits& limits, Payer payer, PayerSource source,
-          Clock clock)
+          Clock clock, std::string run = "")
       : ledger_(ledger),
         channels_(channels),
         limits_(limits),
         payer_(std::move(payer)),
         source_(std::move(source)),
-        clock_(std::move(clock)) {}
+        clock_(std::move(clock)),
+        run_(run.empty() ? new_payment_id(clock_()) : std::move(run)) {}
 
   const Payer& payer() const { return payer_; }
   const Limits& limits() const { return limits_; }
@@ -78,9 +79,7 @@ class Spender {
   Result<Permit> allow(const Spend& spend);
 
   /// What `allow` would say of the limits of this run, before anything is written.
-  Result<> would_allow(const Spend& spend) const {
-    return paycurl::allow(spend, limits_, {run_, {}});
-  }
+  Result<> would_allow(const Spend& spend) const;
 
   /// Signs, and makes the row durable before it returns. `rebuild` is what the signed bytes are
   /// made from; `reference` gives the rail's name of the payment (a transaction hash) where it is
@@ -127,14 +126,14 @@ class Spender {
 
   /// The row of the attempt, with what `allow` and `sign` added.
   const Row& row() const { return row_; }
-  /// What this process signed.
-  const std::vector<Money>& signed_in_this_run() const { return run_; }
+  /// What this run signed, in all its processes; nothing when the journal cannot be read.
+  std::vector<Money> signed_in_this_run() const;
 
  private:
   Result<const PrivateKey*> key();
   Result<> check_permit(Permit&& permit);
   Result<> describe_in_row(const Spend& spend);
-  Amount escrowed(const Asset& asset, const std::string& but) const;
+  Result<Amount> escrowed(const Asset& asset, const std::string& but) const;
 
   Ledger& ledger_;
   Channels& channels_;
@@ -146,8 +145,7 @@ class Spender {
   Clock clock_;
   Row row_;
   Amount fees_;  // that are known, of this row
-  std::vector<Money> run_;
-  std::map<std::string, Money> escrows_;  // that this run made or filled, by session
+  std::string run_;
 };
 
 }  // namespace paycurl

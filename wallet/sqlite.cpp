@@ -17,7 +17,7 @@ namespace {
 constexpr std::chrono::milliseconds kPatience{10'000};  // with other processes at the journal
 
 // Step n brings a database of version n to n + 1. Released steps never change.
-constexpr std::array<const char*, 4> kMigrations{R"sql(
+constexpr std::array<const char*, 5> kMigrations{R"sql(
   CREATE TABLE payments (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
@@ -118,6 +118,29 @@ constexpr std::array<const char*, 4> kMigrations{R"sql(
 )sql",
                                                  R"sql(
   ALTER TABLE payments ADD COLUMN swap TEXT;
+)sql",
+                                                 R"sql(
+  ALTER TABLE payments ADD COLUMN run TEXT;
+  ALTER TABLE payments ADD COLUMN run_amount TEXT NOT NULL DEFAULT '0';
+  CREATE INDEX payments_by_run ON payments (run) WHERE run IS NOT NULL;
+  CREATE INDEX payments_by_reference ON payments (reference) WHERE reference IS NOT NULL;
+  CREATE INDEX payments_by_origin ON payments (origin, time);
+  CREATE INDEX payments_by_once ON payments (once) WHERE once IS NOT NULL;
+  CREATE UNIQUE INDEX payments_paid_once ON payments (once)
+    WHERE once IS NOT NULL AND status IN ('unknown', 'settled');
+  CREATE TABLE escrows (
+    run TEXT NOT NULL,
+    session TEXT NOT NULL,
+    amount TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    decimals INTEGER NOT NULL,
+    token TEXT NOT NULL,
+    network TEXT NOT NULL,
+    is_dollar INTEGER NOT NULL,
+    is_test INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    PRIMARY KEY (run, session)
+  ) WITHOUT ROWID;
 )sql"};
 
 Error system_error(const std::string& what, int code) {

@@ -316,6 +316,7 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
   for (const Row& row : *doubts) {
     protocol_ = protocol_named(row.protocol);
     if (protocol_ == nullptr) continue;
+    if (!options_.once.empty() && row.once && *row.once != options_.once) continue;
     auto mine = take_up(row);
     if (mine && by_session && mine->intent == "session") {
       earlier = std::move(mine);
@@ -342,8 +343,13 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
 
 /// The row of this payment, its spool and the spender are ready to be used.
 Result<> Flow::Run::begin_row(const Offer& offer, std::optional<Row> earlier) {
+  const bool is_new = !earlier;
   auto row = earlier ? Result<Row>(std::move(*earlier)) : new_row(offer, spender_->payer());
   if (!row) return row.error();
+  if (is_new && !options_.once.empty()) {
+    row->once = options_.once;
+    row->idempotency_key = options_.once;
+  }
   if (options_.spool) {
     auto spool = Spool::create(parts_.state_folder, row->id);
     if (!spool) return spool.error();
@@ -372,6 +378,7 @@ Outcome Flow::Run::sign_and_deliver(const Offer& offer) {
     set_error(credential.error());
     if (row_.seq != 0) save(PaymentStatus::not_sent, outcome_.error);
   }
+  if (row_.seq != 0) spender_->ledger().release(row_.seq);
   return std::move(outcome_);
 }
 

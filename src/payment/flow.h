@@ -78,6 +78,7 @@ struct FlowOptions {
   SessionChoice session;
   bool show_payment_events = false;  ///< --sse: events of the payment are part of the body
   bool must_charge = false;          ///< an answer without an offer is an error (--expect-...)
+  std::string once;                  ///< --once: the key that at most one payment ever has
   http::Deadlines paid_deadlines;
 };
 

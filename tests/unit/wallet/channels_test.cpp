@@ -306,7 +306,7 @@ TEST_CASE("a journal of the first version keeps its payments and gets channels")
     REQUIRE(database->has_value());
     auto version = (*database)->prepare("PRAGMA user_version");
     REQUIRE(version->step().has_value());
-    CHECK(version->integer(0) == 3);
+    CHECK(version->integer(0) == 5);
     Ledger ledger(**database, folder / "state", [] { return Millis{3}; });
     CHECK(ledger.find("old")->paid.amount == Amount(10'000));
     Channels channels(**database, folder / "state", [] { return Millis{3}; });
