@@ -1,13 +1,9 @@
 // paycurl payments: the journal of what was paid, and the way out of doubt.
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "commands/audience.h"
 #include "commands/json.h"
+#include "commands/kept_body.h"
 #include "commands/network.h"
 #include "commands/options.h"
 #include "commands/output.h"
@@ -73,18 +69,54 @@ constexpr std::string_view kCsvHead =
     "id,time,status,http_method,url,http_status,protocol,method,intent,amount,currency,network,fee,"
     "recipient,payer,account,reference\n";
 
+/// A sum of one asset.
+struct Total {
+  std::string group;
+  Money sum;
+  std::int64_t count = 0;
+};
+
+void add_up(std::vector<Total>& totals, const std::string& group, const Money& money) {
+  auto at = std::find_if(totals.begin(), totals.end(), [&](const Total& total) {
+    return total.group == group && total.sum.asset == money.asset;
+  });
+  if (at == totals.end()) at = totals.insert(at, {group, {Amount(), money.asset}, 0});
+  at->sum.amount = at->sum.amount.plus(money.amount).value_or(at->sum.amount);
+  ++at->count;
+}
+
+Json total_json(const Total& total) {
+  const Asset& asset = total.sum.asset;
+  return Json::object({{"symbol", asset.symbol},
+                       {"network", asset.network},
+                       {"paid", format_units(total.sum.amount, asset.decimals)},
+                       {"count", total.count}});
+}
+
+/// What --totals counts this payment under.
+std::string group_of(const Row& row, std::string_view by) {
+  if (by == "day") return format_rfc3339(row.time).substr(0, 10);
+  if (by == "host") {
+    const std::size_t scheme = row.origin.find("://");
+    return scheme == std::string::npos ? row.origin : row.origin.substr(scheme + 3);
+  }
+  const Asset& asset = row.paid.asset;
+  return asset.token.empty() ? asset.symbol : asset.token;
+}
+
 class PaymentsCommand : public Command {
  public:
   void declare(OptionSet& set) override {
     set_ = &set;
     set.in("Payments")
         .positional("verb", verb_, "what to do")
-        .positional("id", id_, "a payment: its ID, the start of it, or last")
+        .positional("id", ids_, "a payment: its ID, the start of it, or last")
         .value("--limit", filter_.limit, "N", "list: at most that many (20)")
         .value("--since", since_, "TIME", "from that time on")
         .value("--until", until_, "TIME", "before that time")
         .value("--host", filter_.host, "NAME", "of that host")
         .value("--status", filter_.status, "WORD", "settled, unknown, rejected or not_sent")
+        .value("--totals", totals_, "WORD", "list, export: sums by host, day or token")
         .value("-a,--account", filter_.account, "NAME", "of that account")
         .flag("--body", body_, "show: print the kept body again")
         .value("-o,--output", output_, "FILE", "resume: write the body to this file")
@@ -102,16 +134,17 @@ class PaymentsCommand : public Command {
  private:
   Result<> check_arguments() const;
   Result<> list(const Globals& globals, bool whole_journal);
+  Result<> show_totals(const Globals& globals);
   Result<> export_rows(const Globals& globals);
   Result<> show(const Globals& globals);
-  Result<> show_body(const Globals& globals, const Row& row);
   Result<int> resume(const Globals& globals);
   Result<std::vector<Row>> rows_to_resume(const Globals& globals);
   Outcome resume_one(const Globals& globals, const Row& row);
   Result<Ledger*> ledger(const Globals& globals);
 
   OptionSet* set_ = nullptr;
-  std::string verb_, id_, since_, until_, output_;
+  std::string verb_, since_, until_, totals_, output_;
+  std::vector<std::string> ids_;
   LedgerFilter filter_;
   bool body_ = false;
   PasswordChoice password_;
@@ -134,6 +167,7 @@ Result<int> PaymentsCommand::run(const Globals& globals) {
   const auto done = [](const Result<>& result) {
     return result ? Result<int>(0) : Result<int>(result.error());
   };
+  if (!totals_.empty()) return done(show_totals(globals));
   if (verb_ == "list" || verb_.empty()) return done(list(globals, false));
   if (verb_ == "export") return done(export_rows(globals));
   if (verb_ == "show" || verb_ == "view") return done(show(globals));
@@ -145,11 +179,21 @@ Result<int> PaymentsCommand::run(const Globals& globals) {
 /// What would be ignored is refused.
 Result<> PaymentsCommand::check_arguments() const {
   const bool names_one = verb_ == "show" || verb_ == "view" || verb_ == "resume";
-  if (!id_.empty() && !names_one) {
-    return Error{Kind::usage, "unexpected argument " + printable(id_, 80)};
+  if (!ids_.empty() && (!names_one || (ids_.size() > 1 && verb_ != "resume"))) {
+    return Error{Kind::usage, "unexpected argument " + printable(ids_.back(), 80)};
   }
   if (!output_.empty() && verb_ != "resume") {
     return Error{Kind::usage, "-o is for resume", "send the output to a file with >"};
+  }
+  if (!output_.empty() && (ids_.size() != 1 || ids_.front() == "all")) {
+    return Error{Kind::usage, "-o takes the body of one payment", "name it"};
+  }
+  if (!totals_.empty() && verb_ != "list" && verb_ != "export" && !verb_.empty()) {
+    return Error{Kind::usage, "--totals is for list and export"};
+  }
+  constexpr std::array<std::string_view, 4> kTotals{"", "host", "day", "token"};
+  if (std::find(kTotals.begin(), kTotals.end(), totals_) == kTotals.end()) {
+    return Error{Kind::usage, "no totals by " + printable(totals_, 40), "host, day and token are"};
   }
   constexpr std::array<std::string_view, 5> kStatus{"", "settled", "unknown", "rejected",
                                                     "not_sent"};
@@ -200,32 +244,64 @@ Result<> PaymentsCommand::list(const Globals& globals, bool whole_journal) {
     return more ? print("(more: --limit N)\n") : Result<>();
   }
   Json payments = Json::array();
-  struct Total {
-    Money sum;
-    std::int64_t count;
-  };
   std::vector<Total> totals;
   for (const Row& row : *found) {
     payments.push(payment_json(row, now));
-    if (row.status != PaymentStatus::settled) continue;
-    auto at = std::find_if(totals.begin(), totals.end(),
-                           [&](const Total& total) { return total.sum.asset == row.paid.asset; });
-    if (at == totals.end()) at = totals.insert(at, {{Amount(), row.paid.asset}, 0});
-    at->sum.amount = at->sum.amount.plus(row.paid.amount).value_or(at->sum.amount);
-    ++at->count;
+    if (row.status == PaymentStatus::settled) add_up(totals, "", row.paid);
   }
   Json sums = Json::array();
   for (const Total& total : totals) {
-    const Asset& asset = total.sum.asset;
-    sums.push(Json::object({{"symbol", asset.symbol},
-                            {"network", asset.network},
-                            {"paid", format_units(total.sum.amount, asset.decimals)},
-                            {"count", total.count}}));
+    sums.push(total_json(total));
   }
   return print_json(envelope()
                         .set("payments", std::move(payments))
                         .set("totals", std::move(sums))
                         .set("more", more));
+}
+
+/// Sums over the whole journal, of what was settled, unless --limit and --status say otherwise.
+Result<> PaymentsCommand::show_totals(const Globals& globals) {
+  const auto journal = ledger(globals);
+  if (!journal) return journal.error();
+  LedgerFilter filter = filter_;
+  if (!set_->given("--limit")) filter.limit = INT64_MAX;
+  if (filter.status.empty()) filter.status = name_of(PaymentStatus::settled);
+  const auto found =
+      *journal == nullptr ? Result<std::vector<Row>>(std::vector<Row>()) : (*journal)->list(filter);
+  if (!found) return found.error();
+  std::vector<Total> totals, sums;
+  for (const Row& row : *found) {
+    add_up(totals, group_of(row, totals_), row.paid);
+    add_up(sums, "", row.paid);
+  }
+  const bool is_csv = verb_ == "export" && !globals.json && !globals.json_lines;
+  Json groups = Json::array(), all = Json::array();
+  std::string text = is_csv ? totals_ + ",currency,network,paid,count\n" : "";
+  std::vector<std::vector<std::string>> rows;
+  for (const Total& total : totals) {
+    const Asset& asset = total.sum.asset;
+    Json group = total_json(total);
+    group.set("by", totals_).set("key", total.group);
+    if (globals.json_lines) text += with_hidden_escaped(group.dump()) + "\n";
+    if (is_csv) {
+      text += csv_field(total.group) + "," + csv_field(asset.symbol) + "," +
+              csv_field(asset.network) + "," + format_units(total.sum.amount, asset.decimals) +
+              "," + std::to_string(total.count) + "\n";
+    }
+    groups.push(std::move(group));
+    rows.push_back({printable(total.group, 100), describe(total.sum), asset.network,
+                    std::to_string(total.count)});
+  }
+  if (globals.json_lines || is_csv) return print(text);
+  if (!globals.json) return print(rows.empty() ? "no payments\n" : table(rows));
+  for (const Total& sum : sums) {
+    all.push(total_json(sum));
+  }
+  return print_json(envelope()
+                        .set("payments", Json::array())
+                        .set("totals", std::move(all))
+                        .set("groups", std::move(groups))
+                        .set("more", false));
 }
 
 /// The whole journal unless --limit says otherwise; CSV unless a format says otherwise.
@@ -247,40 +323,17 @@ Result<> PaymentsCommand::export_rows(const Globals& globals) {
   return print(text);
 }
 
-Result<> PaymentsCommand::show_body(const Globals& globals, const Row& row) {
-  const auto fd = Spool::open(globals.settings.state_folder, row.id);
-  if (!fd) return fd.error();
-  struct stat status {};
-  Result<> written;
-  // After a power loss the file may be shorter than its row says.
-  if (!row.body_size || ::fstat(*fd, &status) != 0 || status.st_size != *row.body_size) {
-    written = Error{Kind::usage, "the body of payment " + row.id + " was not kept whole"};
-  }
-  std::string chunk(64 * 1024, '\0');
-  ssize_t got = 1;
-  while (written && got > 0) {
-    got = ::read(*fd, chunk.data(), chunk.size());
-    if (got < 0) {
-      written =
-          Error{Kind::internal, std::string("reading the kept body: ") + std::strerror(errno)};
-    } else {
-      written = print(std::string_view(chunk).substr(0, static_cast<std::size_t>(got)));
-    }
-  }
-  ::close(*fd);
-  return written;
-}
-
 Result<> PaymentsCommand::show(const Globals& globals) {
-  if (id_.empty()) {
+  if (ids_.empty()) {
     return Error{Kind::usage, "which payment? give its ID, or last", "see paycurl payments list"};
   }
+  const std::string& id = ids_.front();
   const auto journal = ledger(globals);
   if (!journal) return journal.error();
-  if (*journal == nullptr) return Error{Kind::usage, "no payment " + printable(id_, 40)};
-  const auto row = (*journal)->find(id_);
+  if (*journal == nullptr) return Error{Kind::usage, "no payment " + printable(id, 40)};
+  const auto row = (*journal)->find(id);
   if (!row) return row.error();
-  if (body_) return show_body(globals, *row);
+  if (body_) return read_kept_body(globals.settings.state_folder, *row, &print);
   Json json = payment_json(*row, system_now());
   Json challenge = stored_json(row->challenge);
   // With the preimage, which the wallet finds, the token of L402 is a credential.
@@ -359,18 +412,24 @@ Outcome PaymentsCommand::resume_one(const Globals& globals, const Row& row) {
   return outcome;
 }
 
-/// The named payment, or every one that is in doubt.
+/// The named payments, each once, or every one that is in doubt.
 Result<std::vector<Row>> PaymentsCommand::rows_to_resume(const Globals& globals) {
   const auto journal = ledger(globals);
   if (!journal) return journal.error();
-  if (id_.empty()) {
+  if (ids_.empty() || (ids_.size() == 1 && ids_.front() == "all")) {
     return *journal == nullptr ? Result<std::vector<Row>>(std::vector<Row>())
                                : (*journal)->in_doubt();
   }
-  if (*journal == nullptr) return Error{Kind::usage, "no payment " + printable(id_, 40)};
-  auto row = (*journal)->find(id_);
-  if (!row) return row.error();
-  return std::vector<Row>{std::move(*row)};
+  std::vector<Row> rows;
+  for (const std::string& id : ids_) {
+    if (*journal == nullptr) return Error{Kind::usage, "no payment " + printable(id, 40)};
+    auto row = (*journal)->find(id);
+    if (!row) return row.error();
+    const bool is_new = std::none_of(rows.begin(), rows.end(),
+                                     [&](const Row& other) { return other.seq == row->seq; });
+    if (is_new) rows.push_back(std::move(*row));
+  }
+  return rows;
 }
 
 Result<int> PaymentsCommand::resume(const Globals& globals) {
