@@ -17,7 +17,7 @@ struct Spelling {
   std::string_view option;
   std::string_view hint;
 };
-constexpr std::array<Spelling, 15> kSpellings{{
+constexpr std::array<Spelling, 14> kSpellings{{
     {"-r", "the chain's node is --rpc-url URL; ranges are not there yet"},
     {"-J", "a JSON body is --json DATA"},
     {"--json-body", "a JSON body is --json DATA"},
@@ -31,7 +31,6 @@ constexpr std::array<Spelling, 15> kSpellings{{
     {"--append", "-a is --account here; paycurl does not upload by FTP"},
     {"--junk-session-cookies", "-j is --format json here"},
     {"--manual", "-M is a method option here; see man paycurl"},
-    {"-Z", "transfers run one after the other"},
     {"--next", "run paycurl once for each request"},
 }};
 
@@ -123,8 +122,9 @@ std::vector<std::string> with_empty_values(const CLI::App& app,
 
 /// "$UNSET" as a limit, a price or a payer must not pass for none.
 Result<> refuse_empty_values(const CLI::App& app) {
-  constexpr std::array<std::string_view, 6> kGroups{"Payment", "Choosing an offer", "Who pays",
-                                                    "Account", "Payments",          "Sessions"};
+  constexpr std::array<std::string_view, 7> kGroups{"Payment",      "Choosing an offer", "Who pays",
+                                                    "Account",      "Payments",          "Sessions",
+                                                    "Many requests"};
   for (const CLI::Option* option : app.get_options()) {
     const bool is_strict =
         std::find(kGroups.begin(), kGroups.end(), option->get_group()) != kGroups.end() ||

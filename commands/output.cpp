@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include "commands/turns.h"
 #include "src/base/text.h"
 #include "src/http/client.h"
 
@@ -43,7 +44,9 @@ Result<> print(std::string_view text) {
 }
 
 Result<> print_json(const Json& json) {
-  return print(with_hidden_escaped(json.dump()) + "\n");
+  const std::string line = with_hidden_escaped(json.dump()) + "\n";
+  const Turn turn(Turn::At::output);
+  return print(line);
 }
 
 void hide_from_stderr(const std::string& secret) {
@@ -55,10 +58,12 @@ void say(std::string_view line) {
   for (const std::string& secret : hidden()) {
     remove_all(text, secret);
   }
+  const Turn turn(Turn::At::output);
   (void)write_all(STDERR_FILENO, text + "\n");
 }
 
 void say_error(const Error& error) {
+  const Turn turn(Turn::At::output);
   say("paycurl: error: " + error.message);
   if (!error.hint.empty()) say("paycurl: hint: " + error.hint);
 }

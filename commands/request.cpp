@@ -1,15 +1,24 @@
 // paycurl [request] <url>...: makes requests, pays when asked to.
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "commands/audience.h"
 #include "commands/closing.h"
 #include "commands/json.h"
 #include "commands/network.h"
+#include "commands/once.h"
 #include "commands/output.h"
+#include "commands/parallel.h"
 #include "commands/prompt.h"
+#include "commands/request_lines.h"
 #include "commands/request_options.h"
 #include "commands/signals.h"
+#include "commands/turns.h"
 #include "commands/wallet.h"
 #include "commands/write_out.h"
 #include "src/base/text.h"
@@ -52,14 +61,29 @@ class RequestCommand : public Command {
 
  private:
   Result<> set_up(const Globals& globals);
-  int run_one(const Globals& globals, std::size_t index, const PreparedBody& body);
-  Flow make_flow(const Globals& globals, RequestAudience& audience, RedirectRules redirects);
+  Result<> set_up_services(const Globals& globals);
+  Result<> open_input();
+  Result<std::optional<Job>> next_job();
+  Result<> take_line(const Job& job);
+  int run_in_order(const Globals& globals);
+  Result<int> run_side_by_side(const Globals& globals);
+  Result<> keep_secrets();
+  void become_worker_of(const Globals& globals);
+  int report_orphans(const Globals& globals, const std::vector<Job>& orphans);
+  int run_job(const Globals& globals, const Job& job);
+  int run_one(const Globals& globals, const Job& job, const PreparedBody& body);
+  OnceOutcome make_request(const Globals& globals, const PreparedRequest& prepared,
+                           RequestAudience& audience);
+  int report(const Globals& globals, const Error& error, std::int64_t line) const;
+  std::vector<Money> total();
+  Flow make_flow(const Globals& globals, RequestAudience& audience, RedirectRules redirects,
+                 const Row* resumed = nullptr);
   bool takes_remote_name(std::size_t index) const;
   Destination destination_of(const Globals& globals, std::size_t index,
                              const std::string& file_name) const;
   Result<> confirm(const Globals& globals, const Offer& offer, const Payer& payer) const;
   void add_accept_payment(http::Request& request) const;
-  void add_up(const Outcome& outcome);
+  void add_up(const Outcome& outcome, bool again);
   void check_afterwards(Outcome& outcome) const;
   int close_sessions(const Globals& globals);
   struct SessionPlan {
@@ -73,7 +97,7 @@ class RequestCommand : public Command {
   Result<> show_offers(const Globals& globals, const http::Request& request,
                        const Outcome& outcome);
   Json envelope_of(const http::Request& request, const Outcome& outcome,
-                   const RequestAudience& audience, const std::string& file) const;
+                   const RequestAudience& audience, const std::string& file);
   void tell(const Globals& globals, const Outcome& outcome) const;
   Result<> write_variables(const std::string& url, const http::Request& request,
                            const Outcome& outcome, std::size_t index, const std::string& file);
@@ -85,6 +109,15 @@ class RequestCommand : public Command {
   Network network_;
   std::unique_ptr<Wallet> wallet_;
   std::unique_ptr<KeptTokens> tokens_;
+  PreparedBody body_;                // of the command line
+  RequestOptions common_;            // with --input: what holds for every line
+  std::optional<LineReader> lines_;  // of --input
+  std::size_t given_ = 0;            // requests, until now
+  std::int64_t line_ = 0;            // of the request that is being made
+  bool has_own_body_ = false;        // that line
+  std::string run_;                  // names this invocation in the journal
+  bool is_worker_ = false;
+  std::optional<Error> unready_;  // why this worker can do nothing
   std::vector<Money> total_;
   std::vector<Channel> used_;    // by the sessions of this run, each once
   bool output_is_gone_ = false;  // nobody takes what goes to stdout
@@ -103,11 +136,17 @@ Result<> RequestCommand::set_up(const Globals& globals) {
     if (!password) return password.error();
     options_.user += ":" + std::string(password->text());
   }
+  run_ = new_payment_id(system_now());
+  return {};
+}
+
+/// Everything that has connections, threads or an open journal: after the fork, where there is one.
+Result<> RequestCommand::set_up_services(const Globals& globals) {
   auto network = make_network(globals, options_);
   if (!network) return network.error();
   network_ = std::move(*network);
-  wallet_ = std::make_unique<Wallet>(globals,
-                                     PasswordChoice{options_.password_fd, options_.password_file});
+  wallet_ = std::make_unique<Wallet>(
+      globals, PasswordChoice{options_.password_fd, options_.password_file}, run_);
   tokens_ = std::make_unique<KeptTokens>(*wallet_, globals.verbosity > 0);
   return {};
 }
@@ -116,18 +155,219 @@ Result<int> RequestCommand::run(const Globals& globals) {
   if (auto ready = set_up(globals); !ready) return ready.error();
   auto body = prepare_body(options_);
   if (!body) return body.error();
-  int gravest = 0;
-  for (std::size_t i = 0; i < options_.urls.size(); ++i) {
-    const int status = run_one(globals, i, *body);
-    gravest = graver(gravest, status);
-    const bool is_last = i + 1 == options_.urls.size();
-    if (const auto signal = caught_signal(); signal && !is_last) {
-      gravest = graver(gravest, static_cast<int>(*signal));
-      break;
-    }
-    if (output_is_gone_) break;
-  }
+  body_ = std::move(*body);
+  if (auto opened = open_input(); !opened) return opened.error();
+  const bool is_many = lines_ || options_.urls.size() > 1;
+  if (options_.parallel && is_many) return run_side_by_side(globals);
+  if (auto ready = set_up_services(globals); !ready) return ready.error();
+  const int gravest = run_in_order(globals);
   return options_.close ? graver(gravest, close_sessions(globals)) : gravest;
+}
+
+/// A bad line is named before anything is paid, where all can be read in advance.
+Result<> RequestCommand::open_input() {
+  if (options_.input.empty()) return {};
+  auto opened = LineReader::open(options_.input);
+  if (!opened) return opened.error();
+  lines_.emplace(std::move(*opened));
+  common_ = options_;
+  if (!lines_->is_regular()) return {};
+  while (true) {
+    auto line = lines_->next();
+    if (!line) return line.error();
+    if (!*line) break;
+    auto taken = take_line({0, (*line)->number, (*line)->text});
+    if (!taken) return taken;
+    if (auto fine = prepare_request(options_, options_.urls.front(), {}); !fine) {
+      return Error{fine.error()}.within("line " + std::to_string((*line)->number));
+    }
+  }
+  options_ = common_;
+  return lines_->rewind();
+}
+
+Result<std::optional<Job>> RequestCommand::next_job() {
+  if (lines_) {
+    auto line = lines_->next();
+    if (!line) return line.error();
+    if (!*line) return std::optional<Job>();
+    return std::optional(Job{given_++, (*line)->number, std::move((*line)->text)});
+  }
+  if (given_ == options_.urls.size()) return std::optional<Job>();
+  const std::size_t number = given_++;
+  return std::optional(Job{number, 0, ""});
+}
+
+/// From now on the options are those of one line.
+Result<> RequestCommand::take_line(const Job& job) {
+  options_ = common_;
+  auto line = parse_request_line(job.text);
+  if (!line) return std::move(line).error().within("line " + std::to_string(job.line));
+  options_.urls = {line->url};
+  if (!line->method.empty()) options_.method = line->method;
+  options_.headers.insert(options_.headers.end(), line->headers.begin(), line->headers.end());
+  has_own_body_ = line->body.has_value();
+  if (has_own_body_) {
+    const auto kind = line->is_json ? BodyPart::Kind::json : BodyPart::Kind::raw;
+    options_.body = {{kind, std::move(*line->body)}};
+  }
+  if (!line->output.empty()) options_.outputs = {line->output};
+  options_.once = line->once;
+  return {};
+}
+
+int RequestCommand::run_in_order(const Globals& globals) {
+  int gravest = 0;
+  while (true) {
+    const auto job = next_job();
+    if (!job) return graver(gravest, report(globals, job.error(), 0));
+    if (!*job) return gravest;
+    const int status = run_job(globals, **job);
+    gravest = graver(gravest, status);
+    const bool is_last = !lines_ && given_ == options_.urls.size();
+    if (const auto signal = caught_signal(); signal && !is_last) {
+      return graver(gravest, static_cast<int>(*signal));
+    }
+    if (output_is_gone_ || (options_.fail_early && status != 0)) return gravest;
+  }
+}
+
+/// -Z.
+Result<int> RequestCommand::run_side_by_side(const Globals& globals) {
+  if (auto shared = share_turns(); !shared) return shared.error();
+  if (auto kept = keep_secrets(); !kept) return kept.error();
+  std::vector<std::string> channels;
+  ParallelParts parts;
+  constexpr int kMost = 300, kUsual = 50;  // as curl: anything else means the usual
+  const int most = options_.parallel_max;
+  parts.most = most >= 1 && most <= kMost ? most : kUsual;
+  parts.next = [this] { return next_job(); };
+  parts.waits_for = [this] { return lines_ ? lines_->waits_for() : -1; };
+  parts.begin = [this, &globals]() -> std::function<JobResult(const Job&)> {
+    become_worker_of(globals);
+    return [this, &globals](const Job& job) {
+      used_.clear();
+      const int status = run_job(globals, job);
+      return JobResult{status, output_is_gone_, used_.empty() ? "" : used_.back().id};
+    };
+  };
+  parts.done = [&channels](const JobResult& result) {
+    const bool is_new =
+        std::find(channels.begin(), channels.end(), result.channel) == channels.end();
+    if (!result.channel.empty() && is_new) channels.push_back(result.channel);
+  };
+  parts.stop_at_error = options_.fail_early;
+  const ParallelResult result = run_in_parallel(parts);
+  int status = result.status;
+  if (result.ended) status = graver(status, report(globals, *result.ended, 0));
+  if (!result.orphans.empty()) status = graver(status, report_orphans(globals, result.orphans));
+  if (!options_.close || channels.empty()) return status;
+  become_worker_of(globals);  // the last one is alone
+  if (unready_) return *unready_;
+  for (const std::string& id : channels) {
+    Channels* known = wallet_->known_channels();
+    const auto channel =
+        known == nullptr ? Result<std::optional<Channel>>(std::nullopt) : known->get(id);
+    if (channel && *channel && (*channel)->status == ChannelStatus::open)
+      used_.push_back(**channel);
+  }
+  return graver(status, close_sessions(globals));
+}
+
+/// What can be read only once is read before there are several who need it.
+Result<> RequestCommand::keep_secrets() {
+  const auto keep = [](std::optional<int>& fd, const std::string& name) -> Result<> {
+    if (!fd) return {};
+    auto kept = keep_for_workers(*fd);
+    if (!kept) return std::move(kept).error().within(name + " " + std::to_string(*fd));
+    fd = *kept;
+    return {};
+  };
+  if (auto kept = keep(options_.key_fd, "--key-fd"); !kept) return kept;
+  if (auto kept = keep(options_.wallet_fd, "--wallet-fd"); !kept) return kept;
+  if (!options_.password_fd && !options_.password_file.empty()) {
+    const int fd = ::open(options_.password_file.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+      return Error{Kind::account,
+                   "reading " + printable(options_.password_file) + ": " + std::strerror(errno)};
+    }
+    options_.password_fd = fd;
+  }
+  if (auto kept = keep(options_.password_fd, "--password-fd"); !kept) return kept;
+  common_.key_fd = options_.key_fd;
+  common_.wallet_fd = options_.wallet_fd;
+  common_.password_fd = options_.password_fd;
+  return {};
+}
+
+/// Gets a process of its own ready to make requests.
+void RequestCommand::become_worker_of(const Globals& globals) {
+  constexpr double kPatience = 300;  // the others of this run take their turns at a channel too
+  is_worker_ = true;
+  for (RequestOptions* options : {&options_, &common_}) {
+    if (!options->lock_timeout) options->lock_timeout = kPatience;
+    options->progress_meter = false;
+  }
+  const auto take = [](std::optional<int>& fd, std::optional<int>& same) {
+    if (fd) fd = same = given_to_worker(*fd);
+  };
+  take(options_.key_fd, common_.key_fd);
+  take(options_.wallet_fd, common_.wallet_fd);
+  take(options_.password_fd, common_.password_fd);
+  if (auto ready = set_up_services(globals); !ready) unready_ = ready.error();
+}
+
+/// A worker died. What it was about to pay may be in doubt.
+int RequestCommand::report_orphans(const Globals& globals, const std::vector<Job>& orphans) {
+  Wallet wallet(globals, {}, run_);
+  const auto database = wallet.state(false);
+  const auto journal = !database              ? Result<Ledger*>(database.error())
+                       : *database == nullptr ? Result<Ledger*>(nullptr)
+                                              : wallet.ledger();
+  const auto doubts = !journal              ? Result<std::vector<Row>>(journal.error())
+                      : *journal == nullptr ? Result<std::vector<Row>>(std::vector<Row>())
+                                            : (*journal)->in_doubt();
+  const bool is_doubtful =
+      !doubts || std::any_of(doubts->begin(), doubts->end(),
+                             [this](const Row& row) { return row.run == run_; });
+  int status = 0;
+  for (const Job& job : orphans) {
+    const std::string what =
+        job.line != 0 ? "line " + std::to_string(job.line) : printable(options_.urls[job.number]);
+    Error error{Kind::internal, "the process that made the request of " + what + " died",
+                "it paid nothing; run it again"};
+    if (is_doubtful) {
+      error.kind = Kind::outcome_unknown;
+      error.hint = "finish what it may have paid with: paycurl payments resume";
+    }
+    status = graver(status, report(globals, error, job.line));
+  }
+  return status;
+}
+
+int RequestCommand::report(const Globals& globals, const Error& error, std::int64_t line) const {
+  say_error(error);
+  Json json = failed(error);
+  if (line != 0) json.set("input", line);
+  if (globals.json) (void)print_json(json);
+  return error.exit_status();
+}
+
+int RequestCommand::run_job(const Globals& globals, const Job& job) {
+  line_ = job.line;
+  if (unready_) return report(globals, *unready_, job.line);
+  if (job.line == 0) return run_one(globals, job, body_);
+  if (auto taken = take_line(job); !taken) return report(globals, taken.error(), job.line);
+  if (!has_own_body_) return run_one(globals, job, body_);
+  const auto body = prepare_body(options_);
+  return body ? run_one(globals, job, *body) : report(globals, body.error(), job.line);
+}
+
+/// What this invocation paid until now.
+std::vector<Money> RequestCommand::total() {
+  if (!is_worker_) return total_;
+  auto all = wallet_->settled_in_run();
+  return all ? std::move(*all) : total_;
 }
 
 /// --close.
@@ -196,6 +436,7 @@ Result<> RequestCommand::confirm(const Globals& globals, const Offer& offer,
     question += " and " + std::to_string(spend.payees.size() - 1) + " others";
   }
   question += " for " + printable(offer.challenge->url.origin()) + ", from " + payer.address + "?";
+  const Turn turn(Turn::At::question);
   const auto answer = ask_yes(globals.settings, question);
   if (!answer) {
     Error error = answer.error();
@@ -229,8 +470,9 @@ Destination RequestCommand::destination_of(const Globals& globals, std::size_t i
   return to;
 }
 
+/// With `resumed`: to finish that payment, by the account that made it.
 Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience,
-                               RedirectRules redirects) {
+                               RedirectRules redirects, const Row* resumed) {
   FlowOptions flow;
   flow.preference = preference_;
   flow.follow = options_.location;
@@ -241,7 +483,8 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
   flow.fail = options_.fail || options_.fail_with_body;
   flow.unverified_tls = options_.insecure;
   flow.spool = options_.spool;
-  flow.spool_streams = options_.spool_streams;
+  flow.spool_streams = options_.spool_streams || !options_.once.empty();
+  flow.once = options_.once;
   flow.session = session_choice_of(options_);
   flow.show_payment_events = options_.sse;
   flow.paid_deadlines = paid_deadlines_of(options_);
@@ -254,8 +497,11 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
                   wallet_->signed_so_far(),
                   [this] { return wallet_->known_channels(); },
                   tokens_.get(),
-                  [this](const std::string& method) {
-                    return wallet_->spender(payer_of(options_), limits_, method);
+                  [this, resumed](const std::string& method) {
+                    if (resumed == nullptr) {
+                      return wallet_->spender(payer_of(options_), limits_, method);
+                    }
+                    return wallet_->spender_of({resumed->account, resumed->payer}, limits_, method);
                   },
                   [this](const std::string& method) -> Result<bool> {
                     if (options_.inspect) return false;
@@ -270,18 +516,34 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
   return Flow(std::move(parts), std::move(flow));
 }
 
-int RequestCommand::run_one(const Globals& globals, std::size_t index, const PreparedBody& body) {
-  const std::string& url = options_.urls[index];
-  auto prepared = prepare_request(options_, url, body);
-  const auto report = [&](const Error& error) {
-    say_error(error);
-    if (globals.json) (void)print_json(failed(error));
-    return error.exit_status();
+/// Makes the request; with --once only when no other payment has its key.
+OnceOutcome RequestCommand::make_request(const Globals& globals, const PreparedRequest& prepared,
+                                         RequestAudience& audience) {
+  const auto pay = [&] {
+    return make_flow(globals, audience, prepared.redirects).run(prepared.request);
   };
-  if (!prepared) return report(prepared.error());
+  const bool pays = options_.pay && !options_.inspect && !options_.dry_run;
+  if (options_.once.empty() || !pays) return {pay()};
+  const auto journal = [this]() -> Result<Ledger*> {
+    const auto there = wallet_->state(false);
+    if (!there) return there.error();
+    return *there == nullptr ? Result<Ledger*>(nullptr) : wallet_->ledger();
+  };
+  const auto resume = [&](const Row& row) {
+    return make_flow(globals, audience, prepared.redirects, &row).resume(row);
+  };
+  return pay_once({options_.once, globals.settings.state_folder,
+                   session_choice_of(options_).patience, journal, pay, resume, audience});
+}
+
+int RequestCommand::run_one(const Globals& globals, const Job& job, const PreparedBody& body) {
+  const std::string& url = options_.urls[job.line == 0 ? job.number : 0];
+  const std::size_t index = options_.outputs.empty() || job.line == 0 ? job.number : 0;
+  auto prepared = prepare_request(options_, url, body);
+  if (!prepared) return report(globals, prepared.error(), job.line);
   const Destination to = destination_of(globals, index, prepared->file_name);
   if (takes_remote_name(index) && (to.output.empty() || to.output == "." || to.output == "..")) {
-    return report(http::transport_error(23, "the URL has no file name for -O"));
+    return report(globals, http::transport_error(23, "the URL has no file name for -O"), job.line);
   }
   http::Request& request = prepared->request;
   if (brings_credential(request)) options_.pay = false;
@@ -293,8 +555,7 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
 
   preference_.only_sessions = request.url.websocket;
   RequestAudience audience(globals, to);
-  Flow flow = make_flow(globals, audience, prepared->redirects);
-  Outcome outcome = flow.run(request);
+  auto [outcome, again] = make_request(globals, *prepared, audience);
   if (auto finished = audience.finish(outcome); !finished && !outcome.error) {
     outcome.error =
         is_paid(outcome) ? not_written(*outcome.row, finished.error()) : finished.error();
@@ -302,11 +563,11 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
   const bool to_stdout = to.output.empty() || to.output == "-";
   output_is_gone_ = to_stdout && outcome.error &&
                     (outcome.error->reason == "unwritable" || outcome.error->transport == 23);
-  add_up(outcome);
+  add_up(outcome, again);
   check_afterwards(outcome);
-  tell(globals, outcome);
+  if (!again || outcome.error) tell(globals, outcome);
   auto shown = show(globals, request, outcome, audience, to.output);
-  if (shown) shown = write_variables(url, request, outcome, index, to.output);
+  if (shown) shown = write_variables(url, request, outcome, job.number, to.output);
   if (!shown) {
     Error error = shown.error();
     output_is_gone_ = error.transport == 23;
@@ -320,8 +581,8 @@ int RequestCommand::run_one(const Globals& globals, std::size_t index, const Pre
 }
 
 /// What was paid, and with which channel.
-void RequestCommand::add_up(const Outcome& outcome) {
-  if (is_paid(outcome)) add_money(total_, outcome.row->paid);
+void RequestCommand::add_up(const Outcome& outcome, bool again) {
+  if (is_paid(outcome) && !again) add_money(total_, outcome.row->paid);
   if (!outcome.channel || outcome.channel->status != ChannelStatus::open) return;
   std::erase_if(used_, [&](const Channel& other) { return other.id == outcome.channel->id; });
   used_.push_back(*outcome.channel);
@@ -379,8 +640,9 @@ Result<> RequestCommand::show(const Globals& globals, const http::Request& reque
 }
 
 Json RequestCommand::envelope_of(const http::Request& request, const Outcome& outcome,
-                                 const RequestAudience& audience, const std::string& file) const {
+                                 const RequestAudience& audience, const std::string& file) {
   Json json = envelope();
+  if (line_ != 0) json.set("input", line_);
   json.set("request", request_json(request)).set("response", Json()).set("payment", Json());
   if (outcome.head && outcome.url) {
     Json headers = Json::object();
@@ -418,7 +680,7 @@ Json RequestCommand::envelope_of(const http::Request& request, const Outcome& ou
         .set("channel", outcome.channel ? channel_json(*outcome.channel) : Json());
     json.set("payment", std::move(payment));
   }
-  json.set("total", money_list(total_));
+  json.set("total", money_list(total()));
   json.set("error", outcome.error ? error_json(*outcome.error, &outcome) : Json());
   const auto whole = [](double millis) { return Json(std::int64_t{std::llround(millis)}); };
   const bool paid = outcome.row.has_value();
@@ -582,8 +844,9 @@ Result<> RequestCommand::write_variables(const std::string& url, const http::Req
     if (!text || !*text) return Error{Kind::usage, "the format of -w is too long"};
     format = std::move(**text);
   }
-  const WrittenOut text = write_out(format, {outcome, url, request, file, index, total_});
+  const WrittenOut text = write_out(format, {outcome, url, request, file, index, total()});
   if (!text.unknown.empty()) say_note("unknown --write-out variable: " + text.unknown);
+  const Turn turn(Turn::At::output);
   (void)write_all(STDERR_FILENO, text.to_stderr);
   return print(text.to_stdout);
 }

@@ -5,6 +5,7 @@
 
 #include "commands/options.h"
 #include "commands/output.h"
+#include "commands/request_lines.h"
 #include "src/base/text.h"
 
 namespace paycurl {
@@ -17,6 +18,7 @@ constexpr const char* kConnection = "Connection";
 constexpr const char* kPayment = "Payment";
 constexpr const char* kOffer = "Choosing an offer";
 constexpr const char* kSessions = "Sessions";
+constexpr const char* kBatch = "Many requests";
 constexpr const char* kPayer = "Who pays";
 
 const std::vector<std::pair<const char*, BodyPart::Kind>>& body_options() {
@@ -145,6 +147,16 @@ void declare_offer(OptionSet& set, RequestOptions& o) {
       .flag("--offline", o.offline, "never ask a chain's node");
 }
 
+void declare_batch(OptionSet& set, RequestOptions& o) {
+  set.in(kBatch)
+      .value("--input", o.input, "FILE", "make the requests of this file, one a line; - is stdin")
+      .flag("-Z,--parallel", o.parallel, "make several requests at the same time")
+      .value("--parallel-max", o.parallel_max, "N", "at most that many at a time (50)")
+      .flag("--parallel-immediate", o.parallel_immediate, "has no effect: nothing waits for others")
+      .flag("--fail-early", o.fail_early, "begin no other request after one that failed")
+      .value("--once", o.once, "KEY", "pay at most once for this key, ever");
+}
+
 void declare_sessions(OptionSet& set, RequestOptions& o) {
   set.in(kSessions)
       .value("--session", o.session, "WHICH", "auto, new, or the ID of an open one")
@@ -197,6 +209,7 @@ void declare_request_options(OptionSet& set, RequestOptions& options) {
   declare_output(set, options);
   declare_payment(set, options);
   declare_offer(set, options);
+  declare_batch(set, options);
   declare_sessions(set, options);
   declare_payer(set, options);
 }
@@ -214,8 +227,34 @@ void collect_body_parts(OptionSet& set, RequestOptions& options) {
   options.spool_streams = options.spool && set.given("--spool");
 }
 
+namespace {
+
+Result<> check_batch_options(const RequestOptions& o) {
+  if (o.urls.empty() && o.input.empty()) {
+    return Error{Kind::usage, "no URL", "try paycurl --help"};
+  }
+  if (!o.input.empty() && !o.urls.empty()) {
+    return Error{Kind::usage, "--input and a URL exclude each other", "put the URL into the file"};
+  }
+  if (!o.input.empty() && !o.outputs.empty()) {
+    return Error{Kind::usage, "-o speaks of one URL",
+                 "with --input, give each line its \"output\", or -O as often as there are lines"};
+  }
+  const bool reads_stdin = std::any_of(o.body.begin(), o.body.end(),
+                                       [](const BodyPart& part) { return part.value == "@-"; });
+  if (o.input == "-" && reads_stdin) return contradiction("-d @- and --input - both read stdin");
+  if (o.once.empty()) return {};
+  if (!o.input.empty() || o.urls.size() > 1) {
+    return Error{Kind::usage, "--once speaks of one request",
+                 "with --input, give each line its \"once\""};
+  }
+  return check_once_key(o.once);
+}
+
+}  // namespace
+
 Result<> check_request_options(const RequestOptions& o, const Globals& globals) {
-  if (o.urls.empty()) return Error{Kind::usage, "no URL", "try paycurl --help"};
+  if (auto fine = check_batch_options(o); !fine) return fine;
   if (o.protocol != "auto" && o.protocol != "mpp" && o.protocol != "l402") {
     return Error{Kind::usage, "not a protocol: " + printable(o.protocol, 40),
                  "auto, mpp and l402 are"};

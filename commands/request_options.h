@@ -64,6 +64,11 @@ struct RequestOptions {
   std::string slippage;
   std::vector<std::string> method_options;
 
+  // Many requests
+  std::string input, once;
+  bool parallel = false, parallel_immediate = false, fail_early = false;
+  int parallel_max = 50;
+
   // Sessions
   std::string session = "auto";
   bool use_sessions = true, close = false;

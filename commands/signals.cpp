@@ -1,7 +1,6 @@
 #include "commands/signals.h"
 
 #include <array>
-#include <csignal>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@ volatile std::sig_atomic_t g_signal = 0;
 std::array<int, 2> g_pipe{-1, -1};
 
 extern "C" void on_signal(int number) {
+  if (number == kInterruptWorker) number = SIGINT;
   if (g_signal != 0) ::_exit(number == SIGINT ? 130 : 143);
   g_signal = number;
   const char byte = 0;
@@ -33,6 +33,23 @@ int watch_signals() {
   action.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &action, nullptr);
   return g_pipe[0];
+}
+
+void become_worker() {
+  g_signal = 0;
+  for (const int end : g_pipe) {
+    if (end >= 0) ::close(end);
+  }
+  if (::pipe2(g_pipe.data(), O_CLOEXEC | O_NONBLOCK) != 0) g_pipe = {-1, -1};
+  struct sigaction action {};
+  action.sa_handler = SIG_IGN;
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) {
+    ::sigaction(number, &action, nullptr);
+  }
+  action.sa_handler = &on_signal;
+  for (const int number : {kInterruptWorker, kStopWorker}) {
+    ::sigaction(number, &action, nullptr);
+  }
 }
 
 std::optional<Kind> caught_signal() {

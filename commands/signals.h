@@ -2,6 +2,7 @@
 // once.
 #pragma once
 
+#include <csignal>
 #include <optional>
 
 #include "src/base/error.h"
@@ -14,5 +15,13 @@ int watch_signals();
 
 /// Kind::interrupted or terminated once a signal came.
 std::optional<Kind> caught_signal();
+
+/// What a worker of -Z is told to stop with. The terminal's own signals reach it and its parent at
+/// the same time, and two of them would end it at once: it heeds only these.
+constexpr int kInterruptWorker = SIGUSR1;
+constexpr int kStopWorker = SIGUSR2;
+
+/// In a new worker: watches for those, on a pipe of its own.
+void become_worker();
 
 }  // namespace paycurl

@@ -1,0 +1,118 @@
+#include "commands/once.h"
+
+#include <thread>
+
+#include "commands/kept_body.h"
+#include "commands/signals.h"
+#include "src/base/text.h"
+
+namespace paycurl {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kPause{20};
+
+Outcome failed_with(const Row& row, Error error) {
+  Outcome outcome;
+  outcome.payment = row.status;
+  outcome.row = row;
+  outcome.error = std::move(error);
+  return outcome;
+}
+
+/// The answer of a payment that is over, as far as it was kept: its status, type and body.
+Outcome kept_answer(const OnceParts& parts, const Row& row) {
+  Outcome outcome;
+  outcome.payment = row.status;
+  outcome.row = row;
+  http::Head head;
+  head.status = static_cast<int>(row.http_status.value_or(0));
+  if (row.body_type) head.headers.add("content-type", *row.body_type);
+  outcome.head = head;
+  if (auto url = http::parse_url(row.url)) outcome.url = std::move(*url);
+  const auto fail = [&](Error error) {
+    outcome.error = std::move(error);
+    return std::move(outcome);
+  };
+  if (auto ready = parts.audience.prepare(); !ready) return fail(ready.error());
+  if (auto shown = parts.audience.head(head, HeadRole::answer); !shown) return fail(shown.error());
+  Result<> written;
+  const auto read = read_kept_body(parts.state_folder, row, [&](std::string_view bytes) {
+    outcome.body_size += static_cast<std::int64_t>(bytes.size());
+    written = parts.audience.body(bytes);
+    return written;
+  });
+  if (!written) return fail(not_written(row, written.error()));
+  if (!read) {
+    return fail({Kind::not_delivered, "paid before, but " + read.error().message,
+                 "the payment is in: paycurl payments show " + row.id, "not_kept"});
+  }
+  parts.audience.note("payment " + row.id + " for " + row.url + " is printed again");
+  outcome.delivered = true;
+  return outcome;
+}
+
+Error held(const OnceParts& parts, const Row& row) {
+  const std::string name = "payment " + row.id + " for --once " + parts.key;
+  if (row.status == PaymentStatus::rejected) {
+    const std::string until = format_rfc3339(row.valid_until / 1000 * 1000);
+    return {Kind::outcome_unknown, name + " was refused and can still settle until " + until,
+            "run the command again after that", "once"};
+  }
+  return {Kind::outcome_unknown, "another process is at " + name,
+          "see how it ended: paycurl payments show " + row.id, "once"};
+}
+
+/// Whether only the same command can finish it: the journal has not the whole request.
+bool needs_command(const Row& row) {
+  return !row.request || !row.request->complete;
+}
+
+}  // namespace
+
+OnceOutcome pay_once(const OnceParts& parts) {
+  const auto end = steady_clock::now() + parts.patience;
+  while (true) {
+    const auto journal = parts.journal();
+    Outcome unreadable;
+    if (!journal) {
+      unreadable.error = journal.error();
+      return {std::move(unreadable)};
+    }
+    auto found = *journal == nullptr ? Result<std::optional<Row>>(std::nullopt)
+                                     : (*journal)->with_once(parts.key);
+    if (!found) {
+      unreadable.error = found.error();
+      return {std::move(unreadable)};
+    }
+    const bool is_held = found->has_value();
+    if (is_held && (*found)->status == PaymentStatus::settled) {
+      return {kept_answer(parts, **found), true};
+    }
+    const bool in_doubt = is_held && (*found)->status == PaymentStatus::unknown &&
+                          !(*journal)->is_in_flight((*found)->seq);
+    if (!is_held || in_doubt) {
+      const bool resumes = in_doubt && !needs_command(**found);
+      Outcome outcome = resumes ? parts.resume(**found) : parts.pay();
+      const bool lost = outcome.error &&
+                        (outcome.error->reason == "once" || outcome.error->reason == "in_flight");
+      const bool came_to_nothing =
+          resumes && outcome.error && outcome.error->kind == Kind::rejected;
+      if (!lost && !came_to_nothing) return {std::move(outcome)};
+      if (lost && steady_clock::now() >= end) return {std::move(outcome)};
+      if (came_to_nothing) continue;  // pays when the key is free now
+    } else if ((*found)->status == PaymentStatus::rejected || steady_clock::now() >= end) {
+      return {failed_with(**found, held(parts, **found))};
+    }
+    if (const auto signal = caught_signal()) {
+      Outcome stopped;
+      stopped.error = Error{*signal, "stopped by a signal"};
+      stopped.payment = PaymentStatus::not_sent;
+      return {std::move(stopped)};
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+}  // namespace paycurl
