@@ -189,6 +189,24 @@ class Mpp : public Protocol {
 
 }  // namespace
 
+Result<Credential> read_mpp_credential(std::string_view base64url) {
+  const auto malformed_here = [](const std::string& why) {
+    return Error{Kind::protocol, "the credential is malformed: " + why};
+  };
+  auto json = decode(std::string(base64url), Json::kForeignLimit);
+  if (!json) return malformed_here(json.error().message);
+  const Json* params = json->find("challenge");
+  const Json* payload = json->find("payload");
+  if (params == nullptr || payload == nullptr || payload->members() == nullptr) {
+    return malformed_here("it has no challenge or no payload");
+  }
+  auto challenge = from_params(*params);
+  if (!challenge) return malformed_here(challenge.error().message);
+  const auto source = json->optional_string_at("source");
+  if (!source) return malformed_here(source.error().message);
+  return Credential{std::move(*challenge), *payload, source->value_or("")};
+}
+
 std::unique_ptr<Protocol> make_mpp() {
   return std::make_unique<Mpp>();
 }

@@ -12,6 +12,11 @@ namespace paycurl {
 /// (draft-httpauth-payment-00).
 std::unique_ptr<Protocol> make_mpp();
 
+/// What the field "Payment <base64url>" says that goes with a paid request: the challenge it
+/// answers, held to what `read` takes, the method's payload, and who paid. Kind::protocol when it
+/// is none, or longer than 64 KiB.
+Result<Credential> read_mpp_credential(std::string_view base64url);
+
 /// L402, and LSAT as it was called before
 /// (github.com/lightninglabs/L402, protocol-specification.md).
 std::unique_ptr<Protocol> make_l402();

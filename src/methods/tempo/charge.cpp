@@ -137,6 +137,27 @@ Call transfer_call(const Address& token, const Transfer& transfer) {
   return {token, call.bytes()};
 }
 
+std::optional<Transfer> read_transfer_call(ByteView input) {
+  constexpr std::size_t kSelector = 4, kWord = 32, kPadding = 12;
+  const auto starts_with = [&](std::uint32_t selector) {
+    const evm::Call call(selector);
+    return input.size() >= kSelector &&
+           std::equal(call.bytes().begin(), call.bytes().end(), input.begin());
+  };
+  const std::size_t words = starts_with(kTransferWithMemo) ? 3 : starts_with(kTransfer) ? 2 : 0;
+  if (words == 0 || input.size() != kSelector + words * kWord) return std::nullopt;
+  const auto to = evm::word_at(input.subspan(kSelector), 0);
+  const auto amount = evm::word_at(input.subspan(kSelector), 1);
+  const bool is_address =
+      std::all_of(to->begin(), to->begin() + kPadding, [](std::uint8_t byte) { return byte == 0; });
+  if (!is_address) return std::nullopt;
+  ByteArray<20> address{};
+  std::copy(to->begin() + kPadding, to->end(), address.begin());
+  Transfer transfer{Address(address), *Amount::from_big_endian(*amount), std::nullopt};
+  if (words == 3) transfer.memo = *evm::word_at(input.subspan(kSelector), 2);
+  return transfer;
+}
+
 Memo attribution_memo(std::string_view realm, std::string_view client,
                       std::string_view challenge_id) {
   constexpr std::size_t kTag = 4, kFingerprint = 10, kBinding = 7;

@@ -49,6 +49,9 @@ std::vector<Transfer> transfers_of(const Charge& charge, const Memo& memo);
 /// transfer(address,uint256) or transferWithMemo(address,uint256,bytes32) of a TIP-20 token.
 Call transfer_call(const Address& token, const Transfer& transfer);
 
+/// What such a call transfers; nothing when it is another call, or not exactly of that form.
+std::optional<Transfer> read_transfer_call(ByteView input);
+
 /// The 32 bytes that tie a transfer to a challenge: "mpp" tag, version 1, and the first bytes of
 /// the Keccak-256 of realm, client (none: zeros) and challenge id (mppx Attribution).
 Memo attribution_memo(std::string_view realm, std::string_view client,
