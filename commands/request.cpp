@@ -11,6 +11,7 @@
 #include "commands/closing.h"
 #include "commands/json.h"
 #include "commands/network.h"
+#include "commands/offers.h"
 #include "commands/once.h"
 #include "commands/output.h"
 #include "commands/parallel.h"
@@ -81,7 +82,6 @@ class RequestCommand : public Command {
   bool takes_remote_name(std::size_t index) const;
   Destination destination_of(const Globals& globals, std::size_t index,
                              const std::string& file_name) const;
-  Result<> confirm(const Globals& globals, const Offer& offer, const Payer& payer) const;
   void add_accept_payment(http::Request& request) const;
   void add_up(const Outcome& outcome, bool again);
   void check_afterwards(Outcome& outcome) const;
@@ -91,7 +91,7 @@ class RequestCommand : public Command {
     std::optional<Money> deposit;
   };
   SessionPlan session_plan(const Offer& offer, const std::string& payer);
-  Result<Json> quote_json(const Outcome& outcome);
+  Result<Json> quote_of(const Outcome& outcome);
   Result<> show(const Globals& globals, const http::Request& request, const Outcome& outcome,
                 const RequestAudience& audience, const std::string& file);
   Result<> show_offers(const Globals& globals, const http::Request& request,
@@ -420,34 +420,6 @@ void RequestCommand::add_accept_payment(http::Request& request) const {
   if (!value.empty()) add_default(request, "Accept-Payment", value);
 }
 
-Result<> RequestCommand::confirm(const Globals& globals, const Offer& offer,
-                                 const Payer& payer) const {
-  if (const auto signal = caught_signal()) return Error{*signal, "stopped by a signal"};
-  if (!options_.confirm || options_.yes) return {};
-  const Spend& spend = offer.quote->spend;
-  // A deposit leaves as a whole where no escrow holds it.
-  const auto& deposit = offer.quote->suggested_deposit;
-  const bool is_prepaid = deposit && deposit->asset.network.starts_with("lightning:");
-  std::string question = "Pay " + describe(spend.total);
-  if (is_prepaid) question += " each, with a deposit of " + describe(*deposit);
-  if (spend.swap) question += ", swapped for at most " + describe(*spend.swap) + ",";
-  if (!spend.payees.empty()) question += " to " + spend.payees.front().address;
-  if (spend.payees.size() > 1) {
-    question += " and " + std::to_string(spend.payees.size() - 1) + " others";
-  }
-  question += " for " + printable(offer.challenge->url.origin()) + ", from " + payer.address + "?";
-  const Turn turn(Turn::At::question);
-  const auto answer = ask_yes(globals.settings, question);
-  if (!answer) {
-    Error error = answer.error();
-    if (error.kind == Kind::usage) error.kind = Kind::declined;
-    error.reason = "confirm";
-    return error;
-  }
-  if (*answer) return {};
-  return Error{Kind::declined, "you said no", "", "confirm"};
-}
-
 Destination RequestCommand::destination_of(const Globals& globals, std::size_t index,
                                            const std::string& file_name) const {
   Destination to;
@@ -508,7 +480,7 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
                     return wallet_->has_payer(payer_of(options_), method);
                   },
                   [this, &globals](const Offer& offer, const Payer& payer) {
-                    return confirm(globals, offer, payer);
+                    return confirm_payment(globals, options_, offer, payer);
                   },
                   globals.settings.state_folder,
                   audience,
@@ -721,82 +693,27 @@ RequestCommand::SessionPlan RequestCommand::session_plan(const Offer& offer,
   return plan;
 }
 
-/// The quote of --dry-run: who would pay how much of what they have.
-Result<Json> RequestCommand::quote_json(const Outcome& outcome) {
-  const auto chosen =
-      std::find_if(outcome.offers.begin(), outcome.offers.end(),
-                   [&](const Offer& offer) { return offer.number == outcome.chosen; });
-  if (outcome.error || chosen == outcome.offers.end()) return Json();
+/// The quote of --dry-run, with what it means for the session's channel.
+Result<Json> RequestCommand::quote_of(const Outcome& outcome) {
+  const Offer* chosen = chosen_offer(outcome);
+  if (outcome.error || chosen == nullptr) return Json();
   const auto payer = wallet_->payer(payer_of(options_), chosen->method->name());
   if (!payer) return payer.error();
-  Quote quote = *chosen->quote;
-  if (!options_.offline) {
-    auto prepared = chosen->method->prepare(*chosen->challenge, quote, (*payer)->address, limits_);
-    if (!prepared) return prepared.error();
-    if (quote.spend.swap) {
-      if (auto fits = allow(quote.spend, limits_, {total_, {}}); !fits) return fits.error();
-    }
-  }
-  const Spend& spend = quote.spend;
-  const Money& given = spend.swap ? *spend.swap : spend.total;
-  const auto budget = run_budget(spend.total.asset, limits_, {total_, {}});
-  const Money limit{budget ? budget->limit : Amount(), spend.total.asset};
-  const Money left{budget ? budget->left : Amount(), spend.total.asset};
-  Json balance;
-  if (!options_.offline) {
-    const auto balances = chosen->method->balances((*payer)->address, *network_.client);
-    if (!balances) return balances.error();
-    for (const Money& money : *balances) {
-      if (money.asset != given.asset) continue;
-      balance = money_json(money);
-      const Amount need = given.amount.plus(spend.fee.amount).value_or(money.amount);
-      if (money.amount >= need) continue;
-      Error error{Kind::insufficient_funds,
-                  (*payer)->address + " has " + describe(money) + ", the payment needs " +
-                      describe({need, money.asset}) + " with the network fee",
-                  "add funds, or pay from another account", "insufficient_funds"};
-      error.figures = {{Figure::Role::need, {need, money.asset}}, {Figure::Role::have, money}};
-      return error;
-    }
-  }
+  http::Client* client = options_.offline ? nullptr : network_.client.get();
+  auto quote = quote_json({*chosen, **payer, limits_, total_, client});
+  if (!quote) return quote;
   const SessionPlan plan = session_plan(*chosen, (*payer)->address);
-  const bool proof = spend.total.amount.is_zero();
-  return Json::object(
-      {{"offer", static_cast<std::int64_t>(chosen->number)},
-       {"total", money_json(spend.total)},
-       {"fee", spend.fee.amount.is_zero() ? Json() : money_json(spend.fee)},
-       {"swap", spend.swap ? money_json(*spend.swap) : Json()},
-       {"deposit", plan.deposit ? money_json(*plan.deposit) : Json()},
-       {"mode", proof ? Json() : Json::or_null(std::string_view(chosen->quote->mode))},
-       {"session", Json::or_null(std::string_view(plan.session))},
-       {"payer", (*payer)->address},
-       {"account", (*payer)->name},
-       {"balance", std::move(balance)},
-       {"limit", money_json(limit)},
-       {"left", money_json(left)}});
+  quote->set("deposit", plan.deposit ? money_json(*plan.deposit) : Json());
+  quote->set("session", Json::or_null(std::string_view(plan.session)));
+  return quote;
 }
 
 Result<> RequestCommand::show_offers(const Globals& globals, const http::Request& request,
                                      const Outcome& outcome) {
-  const bool payable = std::any_of(outcome.offers.begin(), outcome.offers.end(),
-                                   [](const Offer& offer) { return offer.payable(); });
-  const bool is_free = !outcome.challenged && outcome.head && outcome.head->status < 400;
-  Json json = envelope();
-  json.set("request", request_json(request));
-  json.set("status", outcome.head ? Json(outcome.head->status) : Json());
-  json.set("free", is_free).set("payable", payable);
-  json.set("chosen",
-           outcome.chosen == 0 ? Json() : Json(static_cast<std::int64_t>(outcome.chosen)));
-  Json offers = Json::array();
-  for (const Offer& offer : outcome.offers) {
-    offers.push(offer_json(offer));
-  }
-  json.set("offers", std::move(offers));
-  json.set("problem", outcome.problem ? outcome.problem->json : Json());
-  json.set("error", outcome.error ? error_json(*outcome.error, &outcome) : Json());
+  Json json = inspect_json(request, outcome);
   std::optional<Error> failure;
   if (options_.dry_run) {
-    auto quote = quote_json(outcome);
+    auto quote = quote_of(outcome);
     if (!quote) {
       failure = quote.error();
       json.set("quote", Json()).set("error", error_json(*failure));
@@ -809,23 +726,11 @@ Result<> RequestCommand::show_offers(const Globals& globals, const http::Request
   } else {
     std::string text = describe_offers(outcome.offers, outcome.chosen);
     if (text.empty() && outcome.head) {
+      const bool is_free = !outcome.challenged && outcome.head->status < 400;
       text = (is_free ? "free: the server answered " : "the server answered ") +
              std::to_string(outcome.head->status) + "\n";
     }
-    if (const Json* quote = json.find("quote"); quote && quote->members()) {
-      const Json* balance = quote->find("balance");
-      if (const Json* swap = quote->find("swap"); swap->members()) {
-        text += "would swap at most " + *swap->find("amount")->string() + " " +
-                *swap->find("symbol")->string() + " for it\n";
-      }
-      text += "would pay from " + *quote->find("payer")->string() + " (" +
-              printable(*quote->find("account")->string(), 70) + ")";
-      if (balance->members()) {
-        text += ", which has " + *balance->find("amount")->string() + " " +
-                *balance->find("symbol")->string();
-      }
-      text += "\n";
-    }
+    if (const Json* quote = json.find("quote")) text += describe_quote(*quote);
     if (auto printed = print(text); !printed) return printed;
   }
   if (failure) return *failure;
