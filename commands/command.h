@@ -60,6 +60,9 @@ std::unique_ptr<Command> make_request();
 std::unique_ptr<Command> make_account();
 std::unique_ptr<Command> make_payments();
 std::unique_ptr<Command> make_sessions();
+std::unique_ptr<Command> make_sign();
+std::unique_ptr<Command> make_decode();
+std::unique_ptr<Command> make_services();
 std::unique_ptr<Command> make_completions();
 
 }  // namespace paycurl

@@ -122,9 +122,9 @@ std::vector<std::string> with_empty_values(const CLI::App& app,
 
 /// "$UNSET" as a limit, a price or a payer must not pass for none.
 Result<> refuse_empty_values(const CLI::App& app) {
-  constexpr std::array<std::string_view, 7> kGroups{"Payment",      "Choosing an offer", "Who pays",
-                                                    "Account",      "Payments",          "Sessions",
-                                                    "Many requests"};
+  constexpr std::array<std::string_view, 9> kGroups{
+      "Payment",  "Choosing an offer", "Who pays", "Account", "Payments",
+      "Sessions", "Many requests",     "Signing",  "Decoding"};
   for (const CLI::Option* option : app.get_options()) {
     const bool is_strict =
         std::find(kGroups.begin(), kGroups.end(), option->get_group()) != kGroups.end() ||
@@ -154,9 +154,12 @@ void declare_globals(OptionSet& set, Globals& globals, std::string& format, Help
       .value("--format", format, "FORMAT", "text, json, or jsonl and csv where lists are")
       .flag("-h,--help", help.wanted, "this text; --help all for every option")
       .flag("-V,--version", help.version, "the version; with -v, of the libraries too");
+  // The services command has another -q, that of the npm CLI.
+  const bool has_own_q = set.app().get_option_no_throw("-q") != nullptr;
   set.in("Output")
       .value("--color", globals.color, "WHEN", "auto, always or never")
-      .flag("-q,--disable", globals.no_config, "no config file is read; there is none yet");
+      .flag(has_own_q ? "--disable" : "-q,--disable", globals.no_config,
+            "no config file is read; there is none yet");
 }
 
 }  // namespace
@@ -180,8 +183,7 @@ const CommandEntry* find_command(std::string_view name) {
 
 /// Words that later versions will know; a host of that name is asked with `paycurl request NAME`.
 bool is_future_command(std::string_view name) {
-  constexpr std::array<std::string_view, 8> kNames{"sign",    "decode",   "validate", "services",
-                                                   "service", "discover", "config",   "doctor"};
+  constexpr std::array<std::string_view, 4> kNames{"validate", "discover", "config", "doctor"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
@@ -302,6 +304,12 @@ const std::vector<CommandEntry>& command_table() {
        "payment channels, and what lies in them", &make_sessions},
       {"payments", "payment", "list | show | resume | export [ID]", "the journal of what was paid",
        &make_payments},
+      {"sign", "", "[CHALLENGE | @FILE]",
+       "pay a challenge, print the Authorization value; no request", &make_sign},
+      {"decode", "", "[TEXT | @FILE]", "what a challenge, credential, receipt or the like says",
+       &make_decode},
+      {"services", "service", "list | show | endpoints [ID]", "the directory of paid services",
+       &make_services},
       {"completions", "", "bash | zsh | fish", "a completion script for your shell",
        &make_completions},
   };

@@ -214,6 +214,14 @@ void declare_request_options(OptionSet& set, RequestOptions& options) {
   declare_payer(set, options);
 }
 
+void declare_offer_options(OptionSet& set, RequestOptions& options) {
+  declare_offer(set, options);
+}
+
+void declare_payer_options(OptionSet& set, RequestOptions& options) {
+  declare_payer(set, options);
+}
+
 void collect_body_parts(OptionSet& set, RequestOptions& options) {
   std::vector<std::size_t> taken(body_options().size());
   for (const CLI::Option* parsed : set.app().parse_order()) {

@@ -82,6 +82,10 @@ struct RequestOptions {
 /// Declares them all; `options` must outlive the parsing.
 void declare_request_options(OptionSet& set, RequestOptions& options);
 
+/// Those of them that other commands have too: which offer is taken, and who pays.
+void declare_offer_options(OptionSet& set, RequestOptions& options);
+void declare_payer_options(OptionSet& set, RequestOptions& options);
+
 /// The body options in the order in which they stood. Call after parsing.
 void collect_body_parts(OptionSet& set, RequestOptions& options);
 

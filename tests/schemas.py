@@ -8,7 +8,8 @@ import jsonschema
 SCHEMAS = json.loads((pathlib.Path(__file__).resolve().parent.parent / "man/schemas.json").read_text())
 
 # The key that tells a shape; the first that is there decides.
-SHAPES = (("quote", "dryRun"), ("offers", "inspect"), ("payments", "paymentsList"), ("results", "paymentsResume"),
+SHAPES = (("kind", "decode"), ("authorization", "sign"), ("services", "servicesList"), ("service", "servicesShow"),
+          ("serviceId", "servicesEndpoints"), ("quote", "dryRun"), ("offers", "inspect"), ("payments", "paymentsList"), ("results", "paymentsResume"),
           ("accounts", "accountList"), ("account", "accountShow"), ("sessions", "sessionsList"),
           ("session", "sessionsShow"), ("response", "request"), ("payment", "paymentsShow"), ("error", "failed"))
 VALIDATORS = {shape: jsonschema.Draft202012Validator({"$ref": f"#/$defs/{shape}", "$defs": SCHEMAS["$defs"]})

@@ -427,13 +427,21 @@ Result<std::vector<Row>> Ledger::in_doubt(std::string_view identity) {
   return found;
 }
 
-Result<std::optional<Row>> Ledger::with_reference(std::string_view reference) {
-  auto query = database_.prepare(select("WHERE reference = ? ORDER BY seq DESC LIMIT 1"));
+Result<std::optional<Row>> Ledger::newest(std::string_view where, std::string_view value) {
+  auto query = database_.prepare(select(std::string(where) + " ORDER BY seq DESC LIMIT 1"));
   if (!query) return query.error();
-  query->bind(reference);
+  query->bind(value);
   auto found = rows(*query);
   if (!found) return found.error();
   return found->empty() ? std::nullopt : std::optional(std::move(found->front()));
+}
+
+Result<std::optional<Row>> Ledger::with_reference(std::string_view reference) {
+  return newest("WHERE reference = ?", reference);
+}
+
+Result<std::optional<Row>> Ledger::settled(std::string_view identity) {
+  return newest("WHERE status = 'settled' AND identity = ?", identity);
 }
 
 Result<std::vector<Row>> Ledger::in_doubt() {

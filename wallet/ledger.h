@@ -126,6 +126,8 @@ class Ledger {
 
   /// The newest row with this reference; nullopt when there is none.
   Result<std::optional<Row>> with_reference(std::string_view reference);
+  /// The newest settled row of that identity; nullopt when there is none.
+  Result<std::optional<Row>> settled(std::string_view identity);
   /// The row with this ID, a unique prefix of one, or "last". Usage error when there is none or
   /// more than one.
   Result<Row> find(std::string_view id);
@@ -156,6 +158,7 @@ class Ledger {
   bool claim_new(std::int64_t seq);
   Result<> raise(const Row& row, std::string_view digest);
   Result<std::vector<Row>> rows(Statement& statement);
+  Result<std::optional<Row>> newest(std::string_view where, std::string_view value);
 
   Database& database_;
   std::string folder_;

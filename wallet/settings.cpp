@@ -33,10 +33,12 @@ Result<Settings> read_settings() {
   Settings settings;
   const std::string state = folder("XDG_STATE_HOME", "/.local/state");
   const std::string data = folder("XDG_DATA_HOME", "/.local/share");
+  const std::string cache = folder("XDG_CACHE_HOME", "/.cache");
   const std::string config = folder("XDG_CONFIG_HOME", "/.config");
   settings.state_folder = state.empty() ? "" : state + "/paycurl";
   settings.mppx_state_folder = state.empty() ? "" : state + "/mppx";
   settings.data_folder = data.empty() ? "" : data + "/paycurl";
+  settings.cache_folder = cache.empty() ? "" : cache + "/paycurl";
   settings.mppx_config_folder = config.empty() ? "" : config + "/mppx";
 
   settings.max_spend = variable("PAYCURL_MAX_SPEND");
@@ -46,6 +48,8 @@ Result<Settings> read_settings() {
   settings.account = variable("PAYCURL_ACCOUNT");
   settings.rpc_url = variable("PAYCURL_RPC_URL");
   settings.mppx_account = variable("MPPX_ACCOUNT");
+  settings.services_url = variable("PAYCURL_SERVICES_URL");
+  if (!settings.services_url) settings.services_url = variable("MPPX_SERVICES_URL");
   settings.has_private_key = variable("PAYCURL_PRIVATE_KEY").has_value();
   settings.has_mppx_private_key = variable("MPPX_PRIVATE_KEY").has_value();
   settings.has_wallet = variable("PAYCURL_WALLET").has_value();

@@ -11,14 +11,15 @@ namespace paycurl {
 
 struct Settings {
   // XDG folders with "/paycurl" behind; empty when there is neither the variable nor HOME.
-  std::string state_folder, data_folder;
+  std::string state_folder, data_folder, cache_folder;
   std::string mppx_state_folder;   ///< where the npm CLI keeps its sessions
   std::string mppx_config_folder;  ///< where the npm CLI keeps its default account's name
 
   std::optional<std::string> max_spend, max_deposit, network, method, account, rpc_url;
   std::optional<std::string> mppx_account;
   bool has_private_key = false, has_mppx_private_key = false, has_wallet = false;
-  std::string credentials_folder;  ///< systemd's, empty when there is none
+  std::optional<std::string> services_url;  ///< PAYCURL_SERVICES_URL, MPPX_SERVICES_URL
+  std::string credentials_folder;           ///< systemd's, empty when there is none
 
   std::string ca_file, ca_path;  ///< CURL_CA_BUNDLE, SSL_CERT_DIR, SSL_CERT_FILE, as the curl tool
   bool no_prompt = false;

@@ -461,6 +461,12 @@ Outcome Flow::Run::resume(Row row) {
     return fail({Kind::outcome_unknown, "another process is at payment " + row.id,
                  "see how it ended: paycurl payments show " + row.id, "in_flight"});
   }
+  if (is_signing(*mine)) {
+    row_ = std::move(*mine);
+    settle_signing(*method);
+    spender_->ledger().release(row_.seq);
+    return std::move(outcome_);
+  }
   if (mine->intent == "session" && can_resend_) {
     if (auto offer = offer_of(*mine, *method)) return pay_by_session(*offer, std::move(mine));
   }

@@ -39,6 +39,10 @@ Outcome Flow::resume(Row row) {
   return Run(parts_, options_).resume(std::move(row));
 }
 
+Outcome Flow::sign(const http::Answer& answer) {
+  return Run(parts_, options_).sign(answer);
+}
+
 // ---- asking
 
 Outcome Flow::Run::run(http::Request request) {
@@ -209,10 +213,12 @@ std::vector<Offer> Flow::Run::read_offers(const http::Answer& answer) {
     const auto digest = body_digest(request_);
     if (digest) terms.body = *digest;
   }
+  terms.foreign_body = signing_;
   terms.arrival.plain_http = answer.url.scheme == "http";
   terms.arrival.unverified_tls = !terms.arrival.plain_http && options_.unverified_tls;
-  terms.arrival.loopback = answer.url.is_loopback() && answer.head.peer_port == answer.url.port &&
-                           http::is_loopback_address(answer.head.peer_ip);
+  const bool direct = signing_ || (answer.head.peer_port == answer.url.port &&
+                                   http::is_loopback_address(answer.head.peer_ip));
+  terms.arrival.loopback = answer.url.is_loopback() && direct;
   return examine(std::move(challenges), parts_.methods, terms);
 }
 
@@ -363,14 +369,21 @@ Result<> Flow::Run::begin_row(const Offer& offer, std::optional<Row> earlier) {
 
 Outcome Flow::Run::sign_and_deliver(const Offer& offer) {
   if (auto begun = begin_row(offer, std::nullopt); !begun) return fail(begun.error());
+  if (const auto credential = make_credential(offer)) {
+    deliver(*protocol_, *credential, *offer.method);
+  }
+  return std::move(outcome_);
+}
+
+/// Pays. Without a credential, the outcome says what is known of the payment.
+std::optional<Credential> Flow::Run::make_credential(const Offer& offer) {
   const auto start = steady_clock::now();
-  const auto credential = offer.method->pay(*offer.challenge, *offer.quote, *spender_);
+  auto credential = offer.method->pay(*offer.challenge, *offer.quote, *spender_);
   outcome_.sign_millis = millis_since(start);
   row_ = spender_->row();
   if (row_.seq != 0) outcome_.row = row_;
-  if (credential) {
-    deliver(*protocol_, *credential, *offer.method);
-  } else if (row_.status == PaymentStatus::unknown) {
+  if (credential) return std::move(*credential);
+  if (row_.status == PaymentStatus::unknown) {
     // A broadcast that failed: its row was signed, so only the rail knows.
     doubt(credential.error().message, "backend");
     settle_by_rail(*offer.method);
@@ -379,7 +392,7 @@ Outcome Flow::Run::sign_and_deliver(const Offer& offer) {
     if (row_.seq != 0) save(PaymentStatus::not_sent, outcome_.error);
   }
   if (row_.seq != 0) spender_->ledger().release(row_.seq);
-  return std::move(outcome_);
+  return std::nullopt;
 }
 
 }  // namespace paycurl

@@ -95,8 +95,9 @@ struct Outcome {
   std::string refusal_body;  ///< of a 402 that was not paid, or of a refusal: its first 64 KiB
   std::optional<Row> row;    ///< the payment, once it was begun
   std::optional<Receipt> receipt;
-  std::optional<Channel> channel;  ///< that a session paid with
-  bool delivered = false;          ///< a body was handed over whole
+  std::optional<http::Header> credential;  ///< of `sign`: the field to send, a secret
+  std::optional<Channel> channel;          ///< that a session paid with
+  bool delivered = false;                  ///< a body was handed over whole
   int redirects = 0;
   std::string redirect_url;  ///< where an answer that was not followed points
   std::int64_t body_size = 0;
@@ -135,6 +136,12 @@ class Flow {
 
   /// Makes the request, pays when asked to.
   Outcome run(http::Request request);
+
+  /// Pays what `answer` asks for, which somebody else received, and puts the credential into
+  /// Outcome::credential: somebody else sends it. What becomes of it cannot be seen, so its row
+  /// stays in doubt until `resume` asks the rail. The same challenge gives the same credential
+  /// again and is not paid again, but by runs at the same time: those are separate purchases.
+  Outcome sign(const http::Answer& answer);
 
   /// Finishes a payment in doubt: sends the same credential again while it is valid and the row has
   /// the whole request, else asks the rail. Never pays.

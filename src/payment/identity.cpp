@@ -9,6 +9,7 @@ namespace paycurl {
 namespace {
 
 constexpr std::uint64_t kMaxRecordedBody = 1U << 20;
+constexpr std::string_view kSigning = "sign:";  // identities of requests are hex
 
 bool is_secret_field(std::string_view name) {
   constexpr std::array<std::string_view, 3> kSecret{"authorization", "cookie",
@@ -51,6 +52,16 @@ Result<std::string> identity_of(const http::Request& request, const std::string&
     add(field.value);
   }
   return to_hex(hash.finish());
+}
+
+std::string identity_of_signing(const Challenge& challenge, const std::string& payer) {
+  const Json whole = Json::object(
+      {{"protocol", challenge.protocol}, {"challenge", challenge.echo}, {"payer", payer}});
+  return std::string(kSigning) + to_hex(sha256(as_bytes(whole.canonical())));
+}
+
+bool is_signing(const Row& row) {
+  return row.identity.starts_with(kSigning);
 }
 
 RecordedRequest record_of(const http::Request& request) {

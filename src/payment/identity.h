@@ -4,6 +4,7 @@
 #include <string>
 
 #include "src/http/message.h"
+#include "src/payment/challenge.h"
 #include "wallet/ledger.h"
 
 namespace paycurl {
@@ -12,6 +13,12 @@ namespace paycurl {
 /// fields without Authorization, Cookie and what we add. Transport error 26 when the body is
 /// unreadable.
 Result<std::string> identity_of(const http::Request& request, const std::string& payer);
+
+/// The text that every signing of the same challenge for somebody else's request shares, by the
+/// same payer.
+std::string identity_of_signing(const Challenge& challenge, const std::string& payer);
+/// Whether `row` is such a signing: its credential was handed to somebody else.
+bool is_signing(const Row& row);
 
 /// The SHA-256 of a request's body, of nothing when there is none.
 Result<Digest> body_digest(const http::Request& request);

@@ -1,5 +1,6 @@
 // Inside of the flow: what flow.cpp (asking, choosing, signing), delivery.cpp (behind the
-// signature) and session_run.cpp (channels, streams) share. Nobody else includes this.
+// signature), signing.cpp (for somebody else) and session_run.cpp (channels, streams) share. Nobody
+// else includes this.
 #pragma once
 
 #include <algorithm>
@@ -18,6 +19,7 @@ class Flow::Run {
   Run& operator=(const Run&) = delete;
 
   Outcome run(http::Request request);
+  Outcome sign(const http::Answer& answer);
   Outcome resume(Row row);
 
  private:
@@ -128,6 +130,7 @@ class Flow::Run {
   bool take_known_offer();
   Result<> begin_row(const Offer& offer, std::optional<Row> earlier);
   Outcome sign_and_deliver(const Offer& offer);
+  std::optional<Credential> make_credential(const Offer& offer);
   Result<> ask_again_if_expired(const Offer*& chosen);
   Result<> complete_quote(const Offer& chosen);
   std::string without_proofs(std::string text) const;
@@ -153,6 +156,13 @@ class Flow::Run {
   void look_up_doubt(Method& method, const std::string& why_not);
   bool finish_doubt(Row row, const Protocol& protocol, Method& method);
   void settle_by_rail(Method& method);
+
+  // Signing for somebody else's request: signing.cpp
+  Result<> begin_signing(const Offer& offer);
+  bool take_earlier_signing(const Offer& offer);
+  Result<> refuse_second_payment(const Offer& offer);
+  void hand_out(const Credential& credential);
+  void settle_signing(Method& method);
 
   // Sessions: session_run.cpp
   class Aside;
@@ -196,6 +206,7 @@ class Flow::Run {
   bool can_resend_ = true;      // the request of a row in doubt is whole
   std::optional<Error> sink_failure_;
 
+  bool signing_ = false;   // somebody else makes the request
   bool resuming_ = false;  // nothing new is signed
   int leg_ = 0;            // the exchange that carries the answer
   std::unique_ptr<Session> session_;

@@ -28,6 +28,9 @@ std::optional<Refusal> excluded(const Offer& offer, const Preference& preference
   if (preference.only_sessions && challenge.intent != "session") {
     return Refusal{"excluded", "only a session pays for a WebSocket"};
   }
+  if (preference.only_charges && challenge.intent == "session") {
+    return Refusal{"excluded", "a session is a conversation, which only a request can have"};
+  }
   if (!preference.sessions && challenge.intent == "session") {
     return Refusal{"excluded", "--no-session leaves out sessions"};
   }
@@ -76,7 +79,8 @@ std::optional<Refusal> unfit(const Challenge& challenge, const Terms& terms) {
   if (challenge.expires && *challenge.expires <= terms.now + challenge.clock_offset) {
     return Refusal{"expired", "it expired at " + format_rfc3339(*challenge.expires)};
   }
-  if (challenge.digest && (!terms.body || !is_digest_of(*challenge.digest, *terms.body))) {
+  const bool bound = challenge.digest && !terms.foreign_body;
+  if (bound && (!terms.body || !is_digest_of(*challenge.digest, *terms.body))) {
     return Refusal{"malformed", "its digest is not that of the request body"};
   }
   return insecure(terms.arrival, terms.preference);

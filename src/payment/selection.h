@@ -21,6 +21,7 @@ struct Preference {
   bool allow_http = false;
   bool sessions = true;
   bool only_sessions = false;  ///< for a WebSocket, which nothing else pays for
+  bool only_charges = false;   ///< for a credential that somebody else hands in
 };
 
 /// One offer of an answer, examined.
@@ -51,6 +52,7 @@ struct Terms {
   Arrival arrival;
   std::optional<Digest> body;  ///< SHA-256 of our request body, when an offer is bound to one
   Millis now = 0;
+  bool foreign_body = false;  ///< somebody else makes the request: its body is theirs to know
 };
 
 /// What a protocol read, and its name.

@@ -17,7 +17,8 @@ A file holds cases. Each starts with a line "=== title" and has sections that st
     file NAME the content of a file afterwards
 
 In expected text, ports, credentials, payment IDs and times are replaced by %URL, %HOST, {credential}, {id}
-and {time}. {challenge} in a reply is an offer of 0.01 AlphaUSD, {challenge:BASE64} one with that request.
+and {time}. {challenge} in a reply, a file or stdin is an offer of 0.01 AlphaUSD, {challenge:BASE64} one with that request,
+{json:OBJECT} the same in JSON; {receipt} is a receipt.
 """
 
 import base64
@@ -68,10 +69,14 @@ def parse(path):
     return cases
 
 
-def reply_bytes(text):
+def expand(text):
     text = text.replace("{challenge}", CHALLENGE % CHARGE).replace("{receipt}", RECEIPT)
     text = re.sub(r"\{challenge:(.*?)\}", lambda m: CHALLENGE % m[1], text)
-    text = re.sub(r"\{json:(.*?)\}\}", lambda m: CHALLENGE % encoded(json.loads(m[1] + "}")), text)
+    return re.sub(r"\{json:(.*?)\}\}", lambda m: CHALLENGE % encoded(json.loads(m[1] + "}")), text)
+
+
+def reply_bytes(text):
+    text = expand(text)
     head, _, body = text.partition("\n\n")
     return head.replace("\n", "\r\n").encode("latin1") + b"\r\n\r\n" + body.encode()
 
@@ -146,9 +151,9 @@ def run(case):
                 del env[name]
         for line in one("files").splitlines():
             name, _, content = line.partition(": ")
-            pathlib.Path(folder, name).write_text(content.encode().decode("unicode_escape"))
+            pathlib.Path(folder, name).write_text(expand(content).encode().decode("unicode_escape"))
         done = subprocess.run(one("command").replace("%URL", f"http://127.0.0.1:{server.port}").replace("%HOST", f"127.0.0.1:{server.port}"),
-                              shell=True, cwd=folder, env=env, input=one("stdin").encode(), capture_output=True, timeout=60)
+                              shell=True, cwd=folder, env=env, input=expand(one("stdin")).encode(), capture_output=True, timeout=60)
         text = lambda b: normal(b.decode(errors="backslashreplace").replace("\r\n", "\n"), server.port, folder).rstrip("\n")
         found = [("status", str(done.returncode), one("status", "0")),
                  ("stdout", text(done.stdout), one("stdout")), ("stderr", text(done.stderr), one("stderr"))]

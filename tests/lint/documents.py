@@ -61,7 +61,9 @@ def check_options(sections):
     helps = {"OPTIONS": options_of(output_of("--help", "all")),
              "ACCOUNTS": options_of(output_of("account", "--help"), COMMON_GROUPS),
              "SESSIONS": options_of(output_of("sessions", "--help"), COMMON_GROUPS),
-             "PAYMENTS": options_of(output_of("payments", "--help"), COMMON_GROUPS)}
+             "PAYMENTS": options_of(output_of("payments", "--help"), COMMON_GROUPS),
+             "SIGN": options_of(output_of("sign", "--help", "all"), COMMON_GROUPS),
+             "SERVICES": options_of(output_of("services", "--help"), COMMON_GROUPS)}
     for section, options in helps.items():
         declared, described = {name for option in options for name in option}, man_options(sections[section])
         if section != "OPTIONS":  # there one of the names is enough
@@ -79,10 +81,10 @@ def check_commands(sections):
     commands = {line.split()[0] for line in output_of("--help").split("Commands")[1].splitlines()[1:] if line.strip()}
     described = set(re.findall(r"^\.(?:Op )?Cm (\w+)", "\n".join(sections["SYNOPSIS"]), re.M))
     verbs = set()
-    for command in ("account", "sessions", "payments"):
+    for command in ("account", "sessions", "payments", "services"):
         usage = output_of(command, "--help").splitlines()[0]
         verbs |= {(command, verb) for verb in re.findall(r"[a-z]+(?= \||(?: \[))", usage.split(command, 1)[1])}
-    entries = set(re.findall(r"^\.It Cm (account|sessions|payments) (\w+)", "\n".join(sum(sections.values(), [])), re.M))
+    entries = set(re.findall(r"^\.It Cm (account|sessions|payments|services) (\w+)", "\n".join(sum(sections.values(), [])), re.M))
     differ("command", commands, described & commands | (described - commands - {"create", "list", "bash"}),
            "man/paycurl.1 SYNOPSIS")
     differ("command", {" ".join(v) for v in verbs}, {" ".join(v) for v in entries}, "man/paycurl.1")

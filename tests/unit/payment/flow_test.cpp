@@ -748,5 +748,136 @@ TEST_CASE("random schedules of loss: nothing is paid twice for one answer") {
   CHECK(delivered > 60);
 }
 
+Outcome sign(World& world, const std::string& id = "c1", bool dry = false,
+             const char* url = "https://api.example.com/x") {
+  FakeMethod method(world);
+  Ears ears(world);
+  FlowParts parts{world.client,
+                  {&world.protocol},
+                  {&method},
+                  world.limits,
+                  world.spender->signed_in_this_run(),
+                  {},
+                  nullptr,
+                  [&](const std::string&) { return Result<Spender*>(world.spender.get()); },
+                  {},
+                  [](const Offer&, const Payer&) { return Result<>(); },
+                  world.folder / "state",
+                  ears,
+                  [&] { return world.now; }};
+  FlowOptions options;
+  options.stop_at_offers = dry;
+  options.preference.only_charges = true;
+  http::Answer answer{payment_required(id).head, "", *http::parse_url(url)};
+  answer.head.peer_ip.clear();
+  Outcome outcome = Flow(std::move(parts), std::move(options)).sign(answer);
+  if (outcome.row) world.ledger.release(outcome.row->seq);
+  return outcome;
+}
+
+TEST_CASE("signed for somebody else: a credential, a row in doubt, no request") {
+  World world;
+  const Outcome outcome = sign(world);
+  REQUIRE(outcome.credential.has_value());
+  CHECK(outcome.credential->name == "Authorization");
+  CHECK(outcome.credential->value == "Payment " + outcome.row->id);
+  CHECK(outcome.payment == PaymentStatus::unknown);
+  CHECK(world.client.requests.empty());
+  const Row row = *world.ledger.find("last");
+  CHECK(row.status == PaymentStatus::unknown);
+  CHECK(row.http_method == "sign");
+  CHECK(row.paid.amount == Amount(10'000));
+}
+
+TEST_CASE("the same challenge signed again is the same payment") {
+  World world;
+  const std::string first = sign(world).credential->value;
+  world.restart();
+  const Outcome again = sign(world);
+  REQUIRE(again.credential.has_value());
+  CHECK(again.credential->value == first);
+  CHECK(world.ledger.list({})->size() == 1);
+  CHECK(sign(world, "c2").credential->value != first);  // another challenge is another payment
+
+  // Used: the rail knows, and there is nothing left to sign.
+  (void)world.settle(first.substr(8));
+  CHECK(status(sign(world)) == 0);  // until somebody asks
+  world.now += 26'000;
+  const Outcome asked = sign(world);
+  CHECK(asked.row->status == PaymentStatus::settled);
+  const Outcome refused = sign(world);
+  CHECK(status(refused) == 102);
+  CHECK(refused.error->reason == "already_paid");
+  CHECK_FALSE(refused.credential.has_value());
+  CHECK(world.ledger.list({})->size() == 2);
+}
+
+TEST_CASE("what was signed and never used is paid anew, but not before it is over") {
+  World world;
+  const std::string first = sign(world).credential->value;
+  world.now += 26'000;
+  world.rail_answers = false;
+  CHECK(status(sign(world)) == 107);
+  CHECK(world.ledger.list({})->size() == 1);
+  world.rail_answers = true;
+  const Outcome anew = sign(world);
+  REQUIRE(anew.credential.has_value());
+  CHECK(anew.credential->value != first);
+  CHECK(world.ledger.find(first.substr(8))->status == PaymentStatus::rejected);
+}
+
+TEST_CASE("resume asks the rail about a signing, and never the server") {
+  World world;
+  const std::string id = sign(world).row->id;
+  CHECK(status(resume(world)) == 107);
+  (void)world.settle(id);
+  const Outcome outcome = resume(world);
+  CHECK(status(outcome) == 0);
+  CHECK(outcome.row->status == PaymentStatus::settled);
+  CHECK(world.client.requests.empty());
+}
+
+TEST_CASE("resume of a signing that nobody used") {
+  World world;
+  (void)sign(world);
+  world.now += 26'000;
+  const Outcome outcome = resume(world);
+  CHECK(status(outcome) == 100);
+  CHECK(outcome.row->status == PaymentStatus::rejected);
+  CHECK(world.client.requests.empty());
+}
+
+TEST_CASE("a signing and a request for the same URL are two purchases") {
+  World world;
+  (void)sign(world);
+  world.client.server = [&](const http::Request& request) { return honest(world, request); };
+  CHECK(status(run(world)) == 0);
+  CHECK(world.ledger.list({})->size() == 2);
+  CHECK(world.chain.size() == 1);
+}
+
+TEST_CASE("limits, safety and --dry-run hold for a signing") {
+  World world;
+  CHECK(sign(world, "c1", true).error.has_value() == false);
+  CHECK(world.ledger.list({})->empty());
+  CHECK(status(sign(world, "c1", false, "http://api.example.com/x")) == 102);
+  CHECK(status(sign(world, "c1", false, "http://127.0.0.1:8080/x")) == 0);
+  world.limits.max_spend = {{"0.001", "usd"}};
+  const Outcome refused = sign(world, "c2");
+  CHECK(status(refused) == 102);
+  CHECK(refused.error->reason == "max_spend");
+  CHECK_FALSE(refused.credential.has_value());
+  CHECK(world.ledger.list({})->size() == 1);
+}
+
+TEST_CASE("a proof of no money is in doubt about nothing") {
+  World world;
+  world.prices["c1"] = Amount();
+  const Outcome outcome = sign(world);
+  CHECK(outcome.credential.has_value());
+  CHECK(world.ledger.find("last")->status == PaymentStatus::settled);
+  CHECK(sign(world).credential.has_value());
+}
+
 }  // namespace
 }  // namespace paycurl
