@@ -152,7 +152,7 @@ void declare_globals(OptionSet& set, Globals& globals, std::string& format, Help
       .action(
           "-j", [&format] { format = "json"; }, "the same as --format json")
       .value("--format", format, "FORMAT", "text, json, or jsonl and csv where lists are")
-      .flag("-h,--help", help.wanted, "this text; --help all for every option")
+      .flag("-h,--help", help.wanted, "this text; --help TOPIC: all, category, a group, an option")
       .flag("-V,--version", help.version, "the version; with -v, of the libraries too");
   // The services command has another -q, that of the npm CLI.
   const bool has_own_q = set.app().get_option_no_throw("-q") != nullptr;
@@ -231,18 +231,27 @@ int fail(bool json, const Error& error) {
   return error.exit_status();
 }
 
-int show_help(const CommandEntry& entry, const std::vector<std::string>& arguments) {
+/// What stands behind --help; a URL there is not meant as a topic.
+std::string topic_of(const std::vector<std::string>& arguments) {
+  for (std::size_t i = 0; i + 1 < arguments.size(); ++i) {
+    const std::string& next = arguments[i + 1];
+    const bool is_help = arguments[i] == "--help" || arguments[i] == "-h";
+    if (is_help && next.find("://") == std::string::npos) return next;
+  }
+  return "";
+}
+
+int show_help(const CommandEntry& entry, const std::vector<std::string>& arguments, bool json) {
   CLI::App app;
   OptionSet set(app, nullptr);
   const auto command = entry.make();
   command->declare(set);
   declare_common_options(set);
   const bool is_default = &entry == &command_table().front();
-  const bool all = std::find(arguments.begin(), arguments.end(), "all") != arguments.end();
-  std::string text =
-      help_text(app, is_default ? "" : std::string(entry.name), std::string(entry.synopsis), all);
-  if (is_default) text += commands_text();
-  return print(text) ? 0 : 23;
+  const auto text = help_text(app, is_default ? "" : std::string(entry.name),
+                              std::string(entry.synopsis), topic_of(arguments));
+  if (!text) return fail(json, text.error());
+  return print(*text) ? 0 : 23;
 }
 
 /// Parses and runs one command.
@@ -264,10 +273,12 @@ int run_command(const CommandEntry& entry, const std::vector<std::string>& argum
     std::reverse(prepared.begin(), prepared.end());  // CLI11 takes them from the back
     app.parse(std::move(prepared));
   } catch (const CLI::ParseError& error) {
-    if (help.wanted) return show_help(entry, arguments);
+    // An option behind --help is a topic: it has no value.
+    if (help.wanted || !topic_of(arguments).empty())
+      return show_help(entry, arguments, globals.json);
     return fail(globals.json || format == "json", translated(error));
   }
-  if (help.wanted) return show_help(entry, arguments);
+  if (help.wanted) return show_help(entry, arguments, globals.json);
   if (help.version) return print(version_text(globals.verbosity > 0)) ? 0 : 23;
   globals.json = format == "json";
   globals.json_lines = format == "jsonl";

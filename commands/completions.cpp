@@ -30,7 +30,7 @@ std::vector<std::string> verbs_of(std::string_view synopsis) {
 struct Values {
   std::string_view option, words, journal;
 };
-constexpr std::array<Values, 22> kValues{{
+constexpr std::array<Values, 21> kValues{{
     {"--account", "", "accounts"},
     {"--session", "auto new", "sessions"},
     {"--host", "", "hosts"},
@@ -52,7 +52,6 @@ constexpr std::array<Values, 22> kValues{{
     {"--tls-max", "default 1.0 1.1 1.2 1.3", ""},
     {"--cert-type", "PEM DER P12", ""},
     {"--key-type", "PEM DER ENG", ""},
-    {"--help", "all", ""},
 }};
 
 }  // namespace

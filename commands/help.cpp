@@ -6,7 +6,9 @@
 #include "commands/network.h"
 #include "commands/options.h"
 #include "commands/output.h"
+#include "src/base/text.h"
 #include "src/http/client.h"
+#include "wallet/version.h"
 
 namespace paycurl {
 
@@ -36,9 +38,40 @@ std::vector<OptionHelp> options_of(const CLI::App& app) {
   return found;
 }
 
-std::string help_text(const CLI::App& app, const std::string& name, const std::string& synopsis,
-                      bool all) {
-  std::string text = "usage: paycurl " + (name.empty() ? synopsis : name + " " + synopsis) + "\n";
+namespace {
+
+std::string rows_of(const std::vector<OptionHelp>& options, const std::string& group) {
+  std::vector<std::vector<std::string>> rows;
+  for (const OptionHelp& option : options) {
+    if (option.group != group) continue;
+    std::string names;
+    for (const std::string& one : option.names) {
+      names += (names.empty() ? "" : ", ") + one;
+    }
+    rows.push_back({"", names + (option.value.empty() ? "" : " " + option.value), option.text});
+  }
+  return "\n" + group + ":\n" + table(rows);
+}
+
+/// The one word that asks for a group.
+std::string topic_of(const std::string& group) {
+  if (group == "Choosing an offer") return "offer";
+  if (group == "Who pays") return "payer";
+  return lower(group);
+}
+
+/// Whether `topic` is "-o", "--output", "output", or "--no-NAME" of a flag.
+bool names_option(const OptionHelp& option, const std::string& topic) {
+  return std::any_of(option.names.begin(), option.names.end(), [&](const std::string& name) {
+    const std::string bare = name.substr(name.find_first_not_of('-'));
+    return topic == name || (bare.size() > 1 && topic == bare) || topic == "--no-" + bare;
+  });
+}
+
+}  // namespace
+
+Result<std::string> help_text(const CLI::App& app, const std::string& name,
+                              const std::string& synopsis, const std::string& topic) {
   const auto options = options_of(app);
   std::vector<std::string> groups;
   for (const OptionHelp& option : options) {
@@ -47,23 +80,34 @@ std::string help_text(const CLI::App& app, const std::string& name, const std::s
     }
   }
   const bool is_request = name.empty();  // the others have few options: they show all of them
-  for (const std::string& group : groups) {
-    if (is_request && !all && group != "Common" && group != "Payment") continue;
-    std::vector<std::vector<std::string>> rows;
-    for (const OptionHelp& option : options) {
-      if (option.group != group) continue;
-      std::string names;
-      for (const std::string& one : option.names) {
-        names += (names.empty() ? "" : ", ") + one;
-      }
-      rows.push_back({"", names + (option.value.empty() ? "" : " " + option.value), option.text});
+  std::string text = "usage: paycurl " + (is_request ? synopsis : name + " " + synopsis) + "\n";
+  if (topic.empty() || topic == "all") {
+    for (const std::string& group : groups) {
+      const bool is_shown =
+          !is_request || !topic.empty() || group == "Common" || group == "Payment";
+      if (is_shown) text += rows_of(options, group);
     }
-    text += "\n" + group + ":\n" + table(rows);
+    if (is_request && topic.empty()) {
+      text +=
+          "\nAll options: paycurl --help all. Some: --help category, --help --retry.\n"
+          "The whole story: man paycurl.\n";
+    }
+    if (is_request) text += commands_text();
+    return text;
   }
-  if (is_request && !all) {
-    text += "\nAll options: paycurl --help all. The whole story: man paycurl.\n";
+  std::string topics;
+  for (const std::string& group : groups) {
+    if (lower(topic) == topic_of(group)) return text + rows_of(options, group);
+    topics += (topics.empty() ? "" : " ") + topic_of(group);
   }
-  return text;
+  if (topic == "category") return "all " + topics + "\n";
+  std::vector<OptionHelp> found;
+  for (const OptionHelp& option : options) {
+    if (names_option(option, topic)) found.push_back(option);
+  }
+  if (!found.empty()) return rows_of(found, found.front().group).substr(1);
+  return Error{Kind::usage, "no help on " + printable(topic, 60),
+               "there is some on each option, and on: all " + topics};
 }
 
 std::string commands_text() {
@@ -75,8 +119,11 @@ std::string commands_text() {
 }
 
 std::string version_text(bool verbose) {
-  return std::string("paycurl ") + PAYCURL_VERSION + "\n" +
-         (verbose ? http::library_version() + "\n" : std::string());
+  std::string text = "paycurl " PAYCURL_VERSION "\n";
+  if (verbose) {
+    text += http::library_version() + "\n" + wallet_libraries() + " " PAYCURL_BUILT_WITH "\n";
+  }
+  return text;
 }
 
 }  // namespace paycurl

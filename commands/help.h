@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "src/base/result.h"
+
 namespace CLI {  // NOLINT(readability-identifier-naming): the library's name
 class App;
 }
@@ -25,10 +27,11 @@ std::vector<OptionHelp> options_of(const CLI::App& app);
 /// Declares the options that every command has, where only their names are of interest.
 void declare_common_options(OptionSet& set);
 
-/// The help of one command: synopsis, then its options in groups; only the common ones unless
-/// `all`.
-std::string help_text(const CLI::App& app, const std::string& name, const std::string& synopsis,
-                      bool all);
+/// The help of one command: synopsis, then its options in groups. `topic` is empty (of requests,
+/// the common ones only), "all", "category" (the groups), the name of a group or of one option,
+/// with or without dashes. Usage error for another.
+Result<std::string> help_text(const CLI::App& app, const std::string& name,
+                              const std::string& synopsis, const std::string& topic);
 
 /// The list of subcommands.
 std::string commands_text();
