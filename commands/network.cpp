@@ -1,8 +1,10 @@
 #include "commands/network.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "commands/audience.h"
@@ -28,9 +30,7 @@ std::string short_size(double bytes) {
 class Meter {
  public:
   Meter(bool bar) : bar_(bar) {}
-  ~Meter() {
-    if (drawn_) (void)write_all(STDERR_FILENO, "\r\033[K");
-  }
+  ~Meter() { draw(""); }
   Meter(const Meter&) = delete;
   Meter& operator=(const Meter&) = delete;
 
@@ -40,22 +40,42 @@ class Meter {
     next_ = now + std::chrono::milliseconds(250);
     if (now - start_ < std::chrono::milliseconds(500)) return;  // too quick to be worth a line
     const double elapsed = std::chrono::duration<double>(now - start_).count();
+    const std::size_t room = columns() - 1;
     std::string line = short_size(static_cast<double>(received)) + "B";
+    std::size_t percent = 0;
     if (expected > 0) {
-      const auto percent = static_cast<std::size_t>(received * 100 / expected);
+      percent =
+          static_cast<std::size_t>(std::clamp<std::int64_t>(received * 100 / expected, 0, 100));
       line = std::to_string(percent) + "% of " + short_size(static_cast<double>(expected)) + "B";
-      if (bar_) {
-        line = std::string(percent / 2, '#') + std::string(50 - percent / 2, ' ') + " " + line;
-      }
     }
     line += "  " + short_size(static_cast<double>(received) / elapsed) + "B/s";
-    (void)write_all(STDERR_FILENO, "\r\033[K" + line);
-    drawn_ = true;
+    if (bar_ && expected > 0 && line.size() + 10 < room) {
+      const std::size_t whole = std::min<std::size_t>(room - line.size() - 1, 50);
+      const std::size_t done = whole * percent / 100;
+      line.insert(0, std::string(done, '#') + std::string(whole - done, ' ') + " ");
+    }
+    draw(line.substr(0, room));
   }
 
  private:
+  /// Of the terminal; some do not know.
+  static std::size_t columns() {
+    winsize size{};
+    const bool known = ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1;
+    return known ? size.ws_col : 80;
+  }
+
+  /// Draws over what stands there, with spaces: a meter needs no escape sequences.
+  void draw(const std::string& line) {
+    if (line.empty() && drawn_ == 0) return;
+    const std::size_t rest = drawn_ > line.size() ? drawn_ - line.size() : 0;
+    (void)write_all(STDERR_FILENO,
+                    "\r" + line + std::string(rest, ' ') + (line.empty() ? "\r" : ""));
+    drawn_ = line.size();
+  }
+
   bool bar_;
-  bool drawn_ = false;
+  std::size_t drawn_ = 0;  // letters
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point next_ = start_;
 };

@@ -3,10 +3,12 @@
 #include <cerrno>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "commands/output.h"
+#include "commands/signals.h"
 #include "src/base/text.h"
 
 namespace paycurl {
@@ -37,13 +39,18 @@ class Terminal {
     if (::tcsetattr(fd_, TCSAFLUSH, &modes) == 0) echoes_ = on;
   }
 
-  /// A line without its end, straight into locked memory.
+  /// A line without its end, straight into locked memory. A signal ends it, so that the terminal
+  /// gets its echo back.
   Result<Secret> read_line() const {
     Secret line;
     std::size_t size = 0;
     while (size < Secret::kCapacity) {
+      pollfd ready[]{{fd_, POLLIN, 0}, {signals_, POLLIN, 0}};
+      (void)::poll(ready, 2, -1);
+      if (const auto signal = caught_signal()) return Error{*signal, "stopped while asking"};
+      if (ready[0].revents == 0) continue;
       const ssize_t got = ::read(fd_, line.buffer().data() + size, 1);
-      if (got < 0 && errno == EINTR) return Error{Kind::interrupted, "stopped while asking"};
+      if (got < 0 && errno == EINTR) continue;
       if (got <= 0 || line.buffer()[size] == '\n') break;
       ++size;
     }
@@ -53,6 +60,7 @@ class Terminal {
 
  private:
   int fd_;
+  int signals_ = watch_signals();
   bool echoes_ = true;
 };
 
