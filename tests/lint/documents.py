@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Fails when man page, completions, tests or contract say something else than the program.
+"""Fails when man page, completions, tests, contract or guides say something else than the program.
 
-    tests/lint/documents.py       PAYCURL names the binary (default: build/dev/paycurl)
+    tests/lint/documents.py                 PAYCURL names the binary (default: build/dev/paycurl)
+    tests/lint/documents.py --self-check    takes an option out of each of them, and expects to hear of it
 """
 
 import os
@@ -16,9 +17,16 @@ COMMON_GROUPS = ("Common", "Output")  # of subcommands: declared once for all of
 OPTION = re.compile(r"(?<![\w-])--?[A-Za-z0-9#][A-Za-z0-9.-]*")
 
 errors = []
+replaced = {}  # by the self-check: what a file, or the program with these arguments, says instead
+
+
+def text_of(name):
+    return replaced.get(name) or (ROOT / name).read_text()
 
 
 def output_of(*arguments):
+    if arguments in replaced:
+        return replaced[arguments]
     return subprocess.run([PAYCURL, *arguments], capture_output=True, text=True, check=True).stdout
 
 
@@ -41,7 +49,7 @@ def options_of(help_text, skip=()):
 def man_sections():
     """Section name to the source lines in it."""
     sections, lines = {}, []
-    for line in (ROOT / "man/paycurl.1").read_text().splitlines():
+    for line in text_of("man/paycurl.1").splitlines():
         if line.startswith(".Sh "):
             lines = sections.setdefault(line[4:], [])
         lines.append(line)
@@ -75,6 +83,57 @@ def check_options(sections):
         names = "|".join(re.escape(name) for name in option + tuple("--no-" + n[2:] for n in option))
         if not re.search(rf"(?<![\w-])({names})(?![\w-])", tests):
             errors.append("tests: no test uses " + ", ".join(option))
+
+
+def all_options():
+    """The options of all commands, each a tuple of its names."""
+    commands = [line.split()[0] for line in output_of("--help").split("Commands")[1].splitlines()[1:] if line.startswith("  ")]
+    return set(options_of(output_of("--help", "all"))).union(*(options_of(output_of(name, "--help")) for name in commands[1:]))
+
+
+def check_declarations():
+    """The help is made from the parser: what the sources declare has to be in it."""
+    declared = set()
+    for path in sorted((ROOT / "commands").glob("*.cpp")):
+        calls = re.findall(r'\.(?:flag|counter|action|value|list|ordered|add_option)\(\s*"(-[^"]*)"', text_of(f"commands/{path.name}"))
+        declared |= {name for names in calls for name in names.split(",") if name.startswith("-")}
+    differ("option", declared, {name for option in all_options() for name in option}, "--help")
+
+
+def check_contract():
+    """One of an option's names stands somewhere in the contract, and its lists of options name no others."""
+    contract = text_of("man/contract.md")
+    named = set(OPTION.findall(contract))
+    for option in sorted(all_options()):
+        if not named & (set(option) | {"--no-" + name[2:] for name in option}):
+            errors.append("man/contract.md: option " + ", ".join(option) + " is missing")
+    known = {name for option in all_options() for name in option}
+    known |= {"--no-" + name[2:] for name in known if name.startswith("--")}
+    later = contract.split("**Not there yet**")[1].split("\n\n")[0] if "**Not there yet**" in contract else ""
+    listed = set()
+    if "of curl's options" not in later:
+        listed |= set(OPTION.findall(contract.split("## HTTP options")[1].split("**Not as in curl")[0]))
+    for line in contract.split("## Payment options")[1].split("\n\nEnvironment forms")[0].splitlines():
+        if line.startswith("| `"):
+            listed |= set(OPTION.findall(line.split(" | ")[0]))
+    for name in sorted(listed - known - set(OPTION.findall(later))):
+        errors.append(f"man/contract.md: option {name} does not exist")
+
+
+def check_guides():
+    """The options in the examples of README and docs exist."""
+    known = {name for option in all_options() for name in option}
+    known |= {"--no-" + name[2:] for name in known if name.startswith("--")}
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        name = str(path.relative_to(ROOT))
+        blocks = re.findall(r"^```(?:sh|console|yaml)?\n(.*?)^```", text_of(name), re.M | re.S)
+        for line in "".join(blocks).replace("\\\n", " ").splitlines():
+            for command in re.findall(r"(?:^|[\s(;|])paycurl((?: (?:'[^']*'|\"[^\"]*\"|[^|;#)\s]+))*)", line):
+                bare = re.sub(r"'[^']*'|\"[^\"]*\"", "X", command)
+                for option in re.findall(r"(?<= )--?[A-Za-z#][\w-]*", bare):
+                    letters = not option.startswith("--") and {"-" + letter for letter in option[1:]}
+                    if option not in known and not (letters and (letters <= known or option[:2] in known)):
+                        errors.append(f"{name}: option {option} does not exist: {line.strip()}")
 
 
 def check_commands(sections):
@@ -119,7 +178,7 @@ def check_environment(sections):
 
 def check_completions():
     for shell, name in (("bash", "paycurl.bash"), ("zsh", "_paycurl"), ("fish", "paycurl.fish")):
-        if (ROOT / "completions" / name).read_text() != output_of("completions", shell):
+        if text_of(f"completions/{name}") != output_of("completions", shell):
             errors.append(f"completions/{name}: write it again with: paycurl completions {shell}")
 
 
@@ -144,9 +203,12 @@ def check_map():
             errors.append(f"src/README.md: there is no {name}")
 
 
-def main():
+def check_all():
     sections = man_sections()
     check_options(sections)
+    check_declarations()
+    check_contract()
+    check_guides()
     check_commands(sections)
     check_exit_status(sections)
     check_write_out(sections)
@@ -154,6 +216,43 @@ def main():
     check_completions()
     check_sources_are_listed()
     check_map()
+
+
+def self_check():
+    """An option that is missing in one place, or too many there, must be found; returns what was not."""
+    option, unknown = "--max-redirs", "--no-such-option"
+    without = lambda name: re.sub(rf"-?{option[1:]}(?![\w-])", "", text_of(name))
+    help_lines = output_of("--help", "all").splitlines(keepends=True)
+    declaration = f'.flag("{unknown}", o.nothing, "")'
+    changes = {
+        "man page without an option": {"man/paycurl.1": re.sub(r"^\.It Fl -max-redirs .*\n", "", text_of("man/paycurl.1"), flags=re.M)},
+        "man page with an unknown one": {"man/paycurl.1": text_of("man/paycurl.1").replace(".It Fl -max-redirs ", f".It Fl {unknown[1:]} Ar n\n.It Fl -max-redirs ")},
+        "contract without an option": {"man/contract.md": without("man/contract.md")},
+        "contract with an unknown one": {"man/contract.md": text_of("man/contract.md").replace("| `--dry-run`", f"| `--dry-run` `{unknown}`")},
+        "help without an option": {("--help", "all"): "".join(line for line in help_lines if option not in line)},
+        "parser with an undocumented option": {"commands/request_options.cpp": text_of("commands/request_options.cpp") + declaration},
+        "guide with an unknown option": {"README.md": text_of("README.md") + f"```\npaycurl {unknown} URL\n```\n"},
+    }
+    for name in ("paycurl.bash", "_paycurl", "paycurl.fish"):
+        changes[f"{name} without an option"] = {f"completions/{name}": without(f"completions/{name}").replace(" -l max-redirs", "")}
+    missed = []
+    for what, texts in changes.items():
+        errors.clear()
+        replaced.clear()
+        assert all(text != (output_of(*name) if isinstance(name, tuple) else text_of(name)) for name, text in texts.items()), what
+        replaced.update(texts)
+        check_all()
+        if not any(option in error or unknown in error or "completions/" in error for error in errors):
+            missed.append("not noticed: " + what)
+    return missed
+
+
+def main():
+    if sys.argv[1:] == ["--self-check"]:
+        missed = self_check()
+        print("\n".join(missed) or "documents: every drift is noticed")
+        return bool(missed)
+    check_all()
     print("\n".join(errors) or "documents: ok")
     return bool(errors)
 
