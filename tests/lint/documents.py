@@ -126,7 +126,10 @@ def check_guides():
     known |= {"--no-" + name[2:] for name in known if name.startswith("--")}
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         name = str(path.relative_to(ROOT))
-        blocks = re.findall(r"^```(?:sh|console|yaml)?\n(.*?)^```", text_of(name), re.M | re.S)
+        for link in re.findall(r"\]\(([^)#:]+)[^):]*\)", text_of(name)):
+            if not (path.parent / link).exists():
+                errors.append(f"{name}: there is no {link}")
+        blocks = re.findall(r"^```(?:sh|sh run|console|yaml)?\n(.*?)^```", text_of(name), re.M | re.S)
         for line in "".join(blocks).replace("\\\n", " ").splitlines():
             for command in re.findall(r"(?:^|[\s(;|])paycurl((?: (?:'[^']*'|\"[^\"]*\"|[^|;#)\s]+))*)", line):
                 bare = re.sub(r"'[^']*'|\"[^\"]*\"", "X", command)
