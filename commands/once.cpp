@@ -31,6 +31,10 @@ Outcome kept_answer(const OnceParts& parts, const Row& row) {
   if (row.body_type) head.headers.add("content-type", *row.body_type);
   outcome.head = head;
   if (auto url = http::parse_url(row.url)) outcome.url = std::move(*url);
+  if (auto json = row.receipt ? Json::parse(*row.receipt) : Result<Json>(Json());
+      row.receipt && json) {
+    outcome.receipt = Receipt{row.method, row.reference.value_or(""), "", std::move(*json)};
+  }
   const auto fail = [&](Error error) {
     outcome.error = std::move(error);
     return std::move(outcome);
@@ -50,6 +54,11 @@ Outcome kept_answer(const OnceParts& parts, const Row& row) {
   }
   parts.audience.note("payment " + row.id + " for " + row.url + " is printed again");
   outcome.delivered = true;
+  if (parts.fail && head.status >= 400) {
+    return fail({Kind::not_delivered,
+                 "paid before, but the server answered " + std::to_string(head.status),
+                 "the payment is in: paycurl payments show " + row.id, "http_status"});
+  }
   return outcome;
 }
 

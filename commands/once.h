@@ -22,6 +22,7 @@ struct OnceParts {
   /// Finishes the payment that has the key and is in doubt.
   std::function<Outcome(const Row&)> resume;
   Audience& audience;
+  bool fail = false;  ///< -f: a kept answer of 400 and above is an error
 };
 
 /// What one use of a key came to.

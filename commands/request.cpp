@@ -505,7 +505,8 @@ OnceOutcome RequestCommand::make_request(const Globals& globals, const PreparedR
     return make_flow(globals, audience, prepared.redirects, &row).resume(row);
   };
   return pay_once({options_.once, globals.settings.state_folder,
-                   session_choice_of(options_).patience, journal, pay, resume, audience});
+                   session_choice_of(options_).patience, journal, pay, resume, audience,
+                   options_.fail || options_.fail_with_body});
 }
 
 int RequestCommand::run_one(const Globals& globals, const Job& job, const PreparedBody& body) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -47,7 +48,7 @@ Result<> share_turns() {
   }
   (void)::mlock(page, sizeof(Answer));  // best effort, as for every secret
   (void)::madvise(page, sizeof(Answer), MADV_DONTDUMP);
-  g_answer = new (page) Answer();
+  g_answer = std::construct_at(static_cast<Answer*>(page));
   return {};
 }
 

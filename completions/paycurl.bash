@@ -58,7 +58,7 @@ _paycurl() {
       case ${words[2]} in show|close|sync|import) operands=sessions ;; esac
       ;;
     payments)
-      options='--limit --since --until --host --status -a --account --body -o --output --rpc-url --network --offline --password-fd --password-file -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
+      options='--limit --since --until --host --status --totals -a --account --body -o --output --rpc-url --network --offline --password-fd --password-file -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
       verbs='list show resume export'
       case $prev in
         --limit) take=none ;;
@@ -66,6 +66,7 @@ _paycurl() {
         --until) take=none ;;
         --host) take=words journal=hosts ;;
         --status) take=words list='settled unknown rejected not_sent' ;;
+        --totals) take=words list='host day token' ;;
         -a|--account) take=words journal=accounts ;;
         -o|--output) take=files ;;
         --rpc-url) take=none ;;
@@ -86,7 +87,7 @@ _paycurl() {
       esac
       ;;
     *)
-      options='-X --request -H --header -d --data --json --data-ascii --data-raw --data-binary --data-urlencode -F --form --form-string -G --get -I --head -A --user-agent -e --referer -u --user --basic --oauth2-bearer --bearer --proto-default -g --globoff --url -L --location -m --max-time --max-redirs --compressed -k --insecure --cacert --capath -x --proxy -0 --http1.0 --http1.1 --http2 --connect-timeout -y --speed-time -Y --speed-limit -o --output -i --include -f --fail -O --remote-name -D --dump-header --fail-with-body -S --show-error -w --write-out -N --no-buffer -# --progress-bar --progress-meter --spool --sse --sse-json --text --inspect --dry-run --pay --max-spend --max-deposit --max-fee --confirm --yes --expect-amount --expect-recipient --expect-currency --expect-status --expect-receipt --token --allow-http --method --intent --currency --network --challenge --protocol --push --pull --swap-from --slippage -M --method-option --rpc-url --offline --session --no-session --deposit --close --lock-timeout -a --account --key-fd --key-file --password-fd --password-file --wallet-fd -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
+      options='-X --request -H --header -d --data --json --data-ascii --data-raw --data-binary --data-urlencode -F --form --form-string -G --get -I --head -A --user-agent -e --referer -u --user --basic --oauth2-bearer --bearer --proto-default -g --globoff --url -L --location -m --max-time --max-redirs --compressed -k --insecure --cacert --capath -x --proxy -0 --http1.0 --http1.1 --http2 --connect-timeout -y --speed-time -Y --speed-limit -o --output -i --include -f --fail -O --remote-name -D --dump-header --fail-with-body -S --show-error -w --write-out -N --no-buffer -# --progress-bar --progress-meter --spool --sse --sse-json --text --inspect --dry-run --pay --max-spend --max-deposit --max-fee --confirm --yes --expect-amount --expect-recipient --expect-currency --expect-status --expect-receipt --token --allow-http --method --intent --currency --network --challenge --protocol --push --pull --swap-from --slippage -M --method-option --rpc-url --offline --input -Z --parallel --parallel-max --parallel-immediate --fail-early --once --session --no-session --deposit --close --lock-timeout -a --account --key-fd --key-file --password-fd --password-file --wallet-fd -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
       case $prev in
         -X|--request) take=words list='GET HEAD POST PUT PATCH DELETE OPTIONS' ;;
         -H|--header) take=none ;;
@@ -133,6 +134,9 @@ _paycurl() {
         --slippage) take=none ;;
         -M|--method-option) take=none ;;
         --rpc-url) take=none ;;
+        --input) take=files ;;
+        --parallel-max) take=none ;;
+        --once) take=none ;;
         --session) take=words journal=sessions list='auto new' ;;
         --deposit) take=none ;;
         --lock-timeout) take=none ;;

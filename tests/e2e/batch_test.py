@@ -13,6 +13,7 @@ import unittest
 import urllib.error
 import urllib.request
 
+from account_test import Terminal
 from hostile import Close, Server, answer, paid, payment_required
 from lab import PAYEE, PAYER, PAYER_KEY, PAYCURL, Devnet, Home, check_canary, wait_for
 
@@ -159,6 +160,27 @@ class Parallel(Case):
     def test_confirm_without_a_terminal_pays_nothing(self):
         done = self.home.run("-Z", "--confirm", f"{self.shop.url}/a", f"{self.shop.url}/b")
         self.assertEqual((done.code, self.shop.paid), (102, []), done)
+
+    def test_questions_come_one_after_the_other(self):
+        answers = [(r"(?s)(\[y/N\].*){%d}" % n, "y") for n in (1, 2, 3)]
+        done = Terminal(self.home, "-Z", "-s", "--confirm", *[f"{self.shop.url}/{n}" for n in range(3)], answers=answers,
+                        stdout=self.home.path / "out")
+        self.assertEqual((done.code, len(self.shop.paid)), (0, 3), done.screen)
+        self.assertEqual(done.screen.count("[y/N] y\r\n"), 3, done.screen)
+
+    def test_a_password_is_asked_for_once(self):
+        password = self.home.path / "password"
+        password.write_text("correct horse\n")
+        self.home.run("account", "import", "filed", "--store", "file", "--password-file", password, stdin=PAYER_KEY.encode())
+        del self.home.env["PAYCURL_PRIVATE_KEY"]
+        urls = [f"{self.shop.url}/{n}" for n in range(4)]
+        done = Terminal(self.home, "-Z", "-s", "-a", "filed", *urls, answers=[("(?i)password", "correct horse")],
+                        stdout=self.home.path / "out")
+        self.assertEqual((done.code, len(self.shop.paid)), (0, 4), done.screen)
+        self.assertEqual(done.screen.lower().count("password"), 1, done.screen)
+        # From a pipe that can be read once, too.
+        done = self.home.run("-Z", "-a", "filed", "--password-file", "/dev/stdin", *urls, stdin=b"correct horse")
+        self.assertEqual((done.code, len(self.shop.paid)), (0, 8), done)
 
     def workers_of(self, process):
         children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")

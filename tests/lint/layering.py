@@ -36,7 +36,7 @@ DEEDS = [
      {"wallet/settings.cpp", "wallet/environment.cpp"}),
     (r"\bstd::(cout|cerr|clog)\b|\b(f?printf|puts|fputs|perror)\(|STD(OUT|ERR)_FILENO\b|\bstd(out|err)\b(?!\w)",
      "talks to people", {"commands/"}),
-    (r"(?<![\w.>])(?:::|std::)?(_?exit|quick_exit)\(", "ends the process", {"commands/signals.cpp"}),
+    (r"(?<![\w.>])(?:::|std::)?(_?exit|quick_exit)\(", "ends the process", {"commands/signals.cpp", "commands/parallel.cpp"}),
     (r"\bthrow\b", "throws", set()),
     (r"\b(rand|srand|time|localtime|gmtime)\(", "uses time or chance that a test cannot set", set()),
 ]
