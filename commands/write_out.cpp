@@ -100,7 +100,8 @@ constexpr std::array<Variable, 47> kVariables{{
      [](const WriteOutFacts& f) { return paid(f) ? paid(f)->asset.symbol : ""; }},
     {"payment_fee",
      [](const WriteOutFacts& f) {
-       return paid(f) ? format_units(f.outcome.row->fee, paid(f)->asset.decimals) : "";
+       return paid(f) ? format_units(f.outcome.row->fee, f.outcome.row->given().asset.decimals)
+                      : "";
      }},
     {"payment_id", [](const WriteOutFacts& f) { return f.outcome.row ? f.outcome.row->id : ""; }},
     {"payment_method",

@@ -142,6 +142,12 @@ class Swaps(unittest.TestCase):
         self.assertEqual((done.code, payee), (0, 10_000), done)
         self.assertIn("BetaUSD for it", done.errors)
 
+    def test_a_fee_that_is_not_allowed_is_said_before(self):
+        who = self.payer()
+        done, (payee,) = self.pay(who, "/charge", "--swap-from", "pathUSD", "--max-fee", "0.005", "-j")
+        self.assertEqual((done.code, payee, done.json["error"]["reason"]), (102, 0, "max_fee"), done)
+        self.assertEqual(who.payments(), [])
+
     def test_none_suffices(self):
         who = self.payer(base=20_000)  # enough for the swap, not for the fee that may come with it
         for options in (["--swap-from", "ThetaUSD"], ["--swap-from", "auto"]):

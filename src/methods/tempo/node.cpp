@@ -107,7 +107,8 @@ Result<Node::SwapPrices> Node::swap_prices(const Address& owner, const Money& wa
   const auto out = Address::parse(wanted.asset.token);
   if (!out) return out.error();
   std::vector<evm::RpcCall> calls{{"eth_chainId", Json::array()},
-                                  call_to(wanted.asset.token, balance_of)};
+                                  call_to(wanted.asset.token, balance_of),
+                                  {"eth_getBlockByNumber", Json::Array{"latest", false}}};
   for (const Asset& asset : from) {
     const auto in = Address::parse(asset.token);
     if (!in) return in.error();
@@ -121,8 +122,13 @@ Result<Node::SwapPrices> Node::swap_prices(const Address& owner, const Money& wa
   if (auto right = is_right((*answers)[0]); !right) return right.error();
   const auto have = amount_in((*answers)[1]);
   if (!have) return have.error();
-  SwapPrices prices{*have, {}};
-  for (std::size_t i = 2; i + 1 < answers->size(); i += 2) {
+  SwapPrices prices{*have, {}, {}};
+  const Result<Json>& block = (*answers)[2];
+  const Json* base_fee = block ? block->find("baseFeePerGas") : nullptr;
+  if (base_fee != nullptr) {
+    if (const auto read = evm::read_quantity(*base_fee)) prices.base_fee = *read;
+  }
+  for (std::size_t i = 3; i + 1 < answers->size(); i += 2) {
     const auto balance = amount_in((*answers)[i]);
     const auto quoted = amount_in((*answers)[i + 1]);
     prices.tokens.push_back({balance ? std::optional(*balance) : std::nullopt,

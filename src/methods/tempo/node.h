@@ -32,6 +32,7 @@ class Node {
   /// nullopt. Kind::backend when `have` cannot be told.
   struct SwapPrices {
     Amount have;
+    Amount base_fee;  ///< of the newest block, per gas; zero when it does not tell
     struct Token {
       std::optional<Amount> have, quoted;
     };

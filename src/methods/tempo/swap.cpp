@@ -50,7 +50,7 @@ std::vector<Call> swap_calls(const Address& from, const Address& to, Amount amou
   return {{from, approve.bytes()}, {exchange(), swap.bytes()}};
 }
 
-Result<std::optional<Money>> find_swap(Node& node, const Address& payer, const SwapWish& wish) {
+Result<std::optional<Swap>> find_swap(Node& node, const Address& payer, const SwapWish& wish) {
   const Money& wanted = wish.wanted;
   if (!fits_exchange(wanted.amount)) {
     return Error{Kind::insufficient_funds, describe(wanted) + " is more than can be swapped", "",
@@ -59,7 +59,7 @@ Result<std::optional<Money>> find_swap(Node& node, const Address& payer, const S
   const auto there = node.swap_prices(payer, wanted, wish.from, exchange());
   if (!there) return there.error();
   const auto need = wanted.amount.plus(wish.fee_in_token ? wish.fee : Amount());
-  if (need && there->have >= *need) return std::optional<Money>();
+  if (need && there->have >= *need) return std::optional<Swap>();
   std::string why;
   for (std::size_t i = 0; i < wish.from.size(); ++i) {
     const Asset& asset = wish.from[i];
@@ -75,7 +75,11 @@ Result<std::optional<Money>> find_swap(Node& node, const Address& payer, const S
       why += " has a price that makes no sense";
       continue;
     }
-    if (*have >= *all) return std::optional(Money{*most, asset});
+    if (*have >= *all) {
+      const Amount eighth = there->base_fee.divided_by(8).quotient;  // it rises from block to block
+      const auto bid = there->base_fee.plus(eighth);
+      return std::optional(Swap{{*most, asset}, bid.value_or(there->base_fee)});
+    }
     why += ": " + describe({*have, asset}) + " of at most " + describe({*all, asset});
   }
   return none_suffices(payer, {there->have, wanted.asset}, need.value_or(wanted.amount), why);

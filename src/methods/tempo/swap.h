@@ -33,9 +33,14 @@ struct SwapWish {
   std::uint32_t slippage;   ///< hundredths of a percent
 };
 
+struct Swap {
+  Money most;           ///< that leaves the payer
+  Amount bid_at_least;  ///< per gas: less, and the network may not take it now
+};
+
 /// Asks the node, in one batch, what `payer` has and what a swap costs. Nothing when they have
-/// enough; else the most that leaves them of the first token that suffices. Kind::backend when the
-/// node does not say, Kind::insufficient_funds when no token does.
-Result<std::optional<Money>> find_swap(Node& node, const Address& payer, const SwapWish& wish);
+/// enough; else the first token that suffices. Kind::backend when the node does not say,
+/// Kind::insufficient_funds when no token does.
+Result<std::optional<Swap>> find_swap(Node& node, const Address& payer, const SwapWish& wish);
 
 }  // namespace paycurl::tempo

@@ -103,7 +103,9 @@ class Tempo : public Method, public Escrow {
                    networks_.options().slippage});
     if (!swap) return swap.error();
     if (!*swap) return {};
-    if (auto added = add_swap(*terms, **swap, limits); !added) return added;
+    if (auto added = add_swap(*terms, (*swap)->most, limits); !added) return added;
+    // A bid that --max-fee keeps too low would be a payment that never comes: say what it needs.
+    terms->max_fee = std::max(terms->max_fee, (*swap)->bid_at_least);
     quote.spend = spend_of(*terms);
     return {};
   }
