@@ -205,10 +205,11 @@ Money read_money(const Statement& from, int column) {
 }
 
 /// The same with the swap that paid it, in the column behind.
-std::vector<Money> read_counted(const Statement& from, int column) {
+std::vector<Money> read_counted(const Statement& from, int column,
+                                const std::vector<Limit>& limits) {
   const Money money = read_money(from, column);
   const auto swap = from.optional_text(column + 7);
-  return counted(money, swap ? read_swap(*swap, money.asset) : std::nullopt);
+  return counted(money, swap ? read_swap(*swap, money.asset) : std::nullopt, limits);
 }
 
 }  // namespace
@@ -505,7 +506,7 @@ Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
     const auto row = query->step();
     if (!row) return row.error();
     if (!*row) return sums;
-    for (const Money& part : read_counted(*query, 0)) {
+    for (const Money& part : read_counted(*query, 0, {})) {
       add_money(sums, part);
     }
   }
@@ -513,7 +514,8 @@ Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
 
 // A row that is signed counts whatever became of it, unless it was called off: nobody else knows
 // better than the rail. One that is not signed yet counts while the process that wrote it lives.
-Result<std::vector<Money>> Ledger::spent_in_run(std::string_view run) {
+Result<std::vector<Money>> Ledger::spent_in_run(std::string_view run,
+                                                const std::vector<Limit>& limits) {
   auto query = database_.prepare(
       "SELECT run_amount, symbol, decimals, token, network, is_dollar, is_test, swap, seq, "
       "signed_digest FROM payments WHERE run = ? AND "
@@ -526,7 +528,7 @@ Result<std::vector<Money>> Ledger::spent_in_run(std::string_view run) {
     if (!row) return row.error();
     if (!*row) return sums;
     if (query->is_null(9) && !is_in_flight(query->integer(8))) continue;
-    for (const Money& part : read_counted(*query, 0)) {
+    for (const Money& part : read_counted(*query, 0, limits)) {
       add_money(sums, part);
     }
   }

@@ -17,6 +17,7 @@
 #include "src/base/clock.h"
 #include "src/base/money.h"
 #include "src/base/result.h"
+#include "wallet/policy.h"
 #include "wallet/sqlite.h"
 
 namespace paycurl {
@@ -137,8 +138,9 @@ class Ledger {
   /// What `payer` signed away today (UTC) on every network, money that came back left out.
   Result<std::vector<Money>> spent_today(std::string_view payer);
   /// What all processes of that run signed away together, and what they are about to: money that
-  /// came back is left out.
-  Result<std::vector<Money>> spent_in_run(std::string_view run);
+  /// came back is left out. `limits` decide how swaps count.
+  Result<std::vector<Money>> spent_in_run(std::string_view run,
+                                          const std::vector<Limit>& limits = {});
   /// Of that, what was settled.
   Result<std::vector<Money>> settled_in_run(std::string_view run);
   /// What all processes of that run put into escrows. The newest word on a session counts.

@@ -267,9 +267,13 @@ Result<> parse_expected_amount(std::string_view text, Expectations& into) {
   return {};
 }
 
-std::vector<Money> counted(const Money& total, const std::optional<Money>& swap) {
+std::vector<Money> counted(const Money& total, const std::optional<Money>& swap,
+                           const std::vector<Limit>& limits) {
   if (!swap) return {total};
-  if (!total.asset.is_dollar || !swap->asset.is_dollar) return {total, *swap};
+  const bool alike = std::all_of(limits.begin(), limits.end(), [&](const Limit& limit) {
+    return speaks_of(limit, total.asset) || !speaks_of(limit, swap->asset);
+  });
+  if (!alike || !total.asset.is_dollar || !swap->asset.is_dollar) return {total, *swap};
   const auto given = in_common_units(*swap);
   const auto got = in_common_units(total);
   if (!given || !got) return {total, *swap};

@@ -53,8 +53,10 @@ struct Spent {
 Result<> allow(const Spend& spend, const Limits& limits, const Spent& spent);
 
 /// What a payment counts as in Spent: what the payees get, and what is lost when that is swapped
-/// for; of a swap between tokens of which only one is a dollar, all that is swapped.
-std::vector<Money> counted(const Money& total, const std::optional<Money>& swap);
+/// for; all that is swapped where one of `limits` speaks of that token and not of both, and of a
+/// swap between tokens of which only one is a dollar.
+std::vector<Money> counted(const Money& total, const std::optional<Money>& swap,
+                           const std::vector<Limit>& limits);
 
 /// The limit on `asset` in this invocation and what is left of it; nullopt when no limit speaks of
 /// the asset, in which case nothing of it may be spent.

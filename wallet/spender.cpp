@@ -55,12 +55,12 @@ Result<> Spender::describe_in_row(const Spend& spend) {
 }
 
 Result<> Spender::would_allow(const Spend& spend) const {
-  const auto run = ledger_.spent_in_run(run_);
+  const auto run = ledger_.spent_in_run(run_, limits_.max_spend);
   return run ? paycurl::allow(spend, limits_, {*run, {}}) : Result<>(run.error());
 }
 
 std::vector<Money> Spender::signed_in_this_run() const {
-  auto run = ledger_.spent_in_run(run_);
+  auto run = ledger_.spent_in_run(run_, limits_.max_spend);
   return run ? std::move(*run) : std::vector<Money>();
 }
 
@@ -72,7 +72,7 @@ Result<Permit> Spender::allow(const Spend& spend) {
   row_.run_amount = spend.total.amount;
   row_.status = PaymentStatus::not_sent;
   const auto may_spend = [&](const std::vector<Money>& today) -> Result<> {
-    const auto run = ledger_.spent_in_run(run_);
+    const auto run = ledger_.spent_in_run(run_, limits_.max_spend);
     return run ? paycurl::allow(spend, limits_, {*run, today}) : Result<>(run.error());
   };
   if (auto written = ledger_.intend(row_, may_spend); !written) return written.error();
@@ -157,7 +157,7 @@ Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   row_.rebuild = step.rebuild;
   row_.signed_digest = step.digests.empty() ? "" : to_hex(step.digests.front());
   const auto may_spend = [&](const std::vector<Money>& today) -> Result<> {
-    const auto run = ledger_.spent_in_run(run_);
+    const auto run = ledger_.spent_in_run(run_, limits_.max_spend);
     const auto others = escrowed(spend.total.asset, step.session);
     if (!run) return run.error();
     if (!others) return others.error();
@@ -196,7 +196,7 @@ Result<Amount> Spender::escrowed(const Asset& asset, const std::string& but) con
 }
 
 Amount Spender::deposit_limit(const Asset& asset, const std::string& session) const {
-  const auto run = ledger_.spent_in_run(run_);
+  const auto run = ledger_.spent_in_run(run_, limits_.max_spend);
   const auto others = escrowed(asset, session);
   if (!run || !others) return {};
   return paycurl::deposit_limit(asset, limits_, {*run, {}}).minus(*others).value_or(Amount());

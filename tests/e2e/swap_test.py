@@ -176,6 +176,10 @@ class Swaps(unittest.TestCase):
         for limit, code in (("0.01", 102), ("0.010101", 102), ("0.010102", 0)):
             done, (payee,) = self.pay(who, "/charge", "--swap-from", "pathUSD", "--max-spend", limit, "-j")
             self.assertEqual((done.code, payee), (code, 0 if code else 10_000), done)
+        # A limit of the token that is swapped sees all of it.
+        done, (payee,) = self.pay(who, "/charge", "--swap-from", "pathUSD", "--max-spend", "0.02:pathUSD",
+                                  net.url + "/charge")
+        self.assertEqual((done.code, payee), (102, 10_000), done)
         # In one run: 2 * 10102.
         done, (payee,) = self.pay(who, "/charge", "--swap-from", "pathUSD", "--max-spend", "0.020203",
                                   net.url + "/charge")

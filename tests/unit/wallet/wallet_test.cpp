@@ -135,16 +135,20 @@ TEST_CASE("a swap costs what leaves the payer at most") {
 }
 
 TEST_CASE("what a swapped payment counts as") {
-  const auto sum = [](const Money& total, const Money& swap) {
+  const auto sum = [](const Money& total, const Money& swap, const std::vector<Limit>& by = {}) {
     std::string text;
-    for (const Money& part : counted(total, swap)) {
+    for (const Money& part : counted(total, swap, by)) {
       text += (text.empty() ? "" : " + ") + describe(part);
     }
     return text;
   };
-  CHECK(counted({5, kAlpha}, std::nullopt).size() == 1);
+  CHECK(counted({5, kAlpha}, std::nullopt, {}).size() == 1);
   CHECK(sum({10'000, kAlpha}, {10'102, kPath}) == "0.01 AlphaUSD + 0.000102 pathUSD");
   CHECK(sum({10'000, kAlpha}, {9'000, kPath}) == "0.01 AlphaUSD");
+  // A limit of the token that is swapped sees all of it.
+  const std::string both = "0.01 AlphaUSD + 0.010102 pathUSD";
+  CHECK(sum({10'000, kAlpha}, {10'102, kPath}, limits({"1:pathUSD"}).max_spend) == both);
+  CHECK(sum({10'000, kAlpha}, {10'102, kPath}, limits({"1:AlphaUSD"}).max_spend) != both);
   CHECK(sum({10'000, kAlpha}, {7, kNamed}) == "0.01 AlphaUSD + 0.000000000000000007 FAKE");
 }
 
