@@ -30,9 +30,10 @@ std::vector<std::string> verbs_of(std::string_view synopsis) {
 struct Values {
   std::string_view option, words, journal;
 };
-constexpr std::array<Values, 21> kValues{{
+constexpr std::array<Values, 22> kValues{{
     {"--account", "", "accounts"},
     {"--session", "auto new", "sessions"},
+    {"--swap-from", "auto pathUSD USDC.e", ""},
     {"--host", "", "hosts"},
     {"--url", "", "urls"},
     {"--request", "GET HEAD POST PUT PATCH DELETE OPTIONS", ""},

@@ -189,6 +189,10 @@ std::unique_ptr<Keystore> make_keychain(bool may_prompt,
   return std::make_unique<Keychain>(may_prompt, std::move(say));
 }
 
+Result<std::string> keychain_program() {
+  return Keyring::program();
+}
+
 std::unique_ptr<SecretStore> make_secret_keychain(bool may_prompt,
                                                   std::function<void(std::string_view)> say) {
   return std::make_unique<SecretKeychain>(may_prompt, std::move(say));

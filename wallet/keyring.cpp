@@ -6,6 +6,7 @@
 #include <array>
 #include <condition_variable>
 #include <cstring>
+#include <fstream>
 #include <mutex>
 #include <thread>
 
@@ -46,6 +47,11 @@ struct Library {
   decltype(&g_cancellable_new) new_cancellable;
   decltype(&g_cancellable_cancel) cancel;
   decltype(&g_type_check_instance_is_a) is_a;
+  decltype(&g_bus_get_sync) bus;
+  decltype(&g_dbus_connection_call_sync) call;
+  decltype(&g_variant_new) new_variant;
+  decltype(&g_variant_get) read_variant;
+  decltype(&g_variant_unref) drop_variant;
 };
 
 template <class Function>
@@ -82,7 +88,12 @@ const Library* library() {
            find_symbol(handle, "g_str_equal", found.equal) &&
            find_symbol(handle, "g_cancellable_new", found.new_cancellable) &&
            find_symbol(handle, "g_cancellable_cancel", found.cancel) &&
-           find_symbol(handle, "g_type_check_instance_is_a", found.is_a);
+           find_symbol(handle, "g_type_check_instance_is_a", found.is_a) &&
+           find_symbol(handle, "g_bus_get_sync", found.bus) &&
+           find_symbol(handle, "g_dbus_connection_call_sync", found.call) &&
+           find_symbol(handle, "g_variant_new", found.new_variant) &&
+           find_symbol(handle, "g_variant_get", found.read_variant) &&
+           find_symbol(handle, "g_variant_unref", found.drop_variant);
   }();
   return complete ? &found : nullptr;
 }
@@ -316,6 +327,28 @@ Result<> Keyring::store(const Attributes& attributes, const std::string& label,
   lib->drop_value(value);
   if (stored) return {};
   return advise(failure != nullptr ? explain(*lib, failure) : locked());
+}
+
+Result<std::string> Keyring::program() {
+  const Library* lib = library();
+  if (lib == nullptr) return no_library();
+  const Deadline deadline(*lib, patience(false));
+  GError* failure = nullptr;
+  GDBusConnection* bus = lib->bus(G_BUS_TYPE_SESSION, deadline.cancellable(), &failure);
+  if (bus == nullptr) return explain(*lib, failure);
+  GVariant* answer =
+      lib->call(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                "GetConnectionUnixProcessID", lib->new_variant("(s)", "org.freedesktop.secrets"),
+                nullptr, G_DBUS_CALL_FLAGS_NONE, -1, deadline.cancellable(), &failure);
+  lib->drop_object(bus);
+  if (answer == nullptr) return explain(*lib, failure);
+  guint32 process = 0;
+  lib->read_variant(answer, "(u)", &process);
+  lib->drop_variant(answer);
+  std::ifstream file("/proc/" + std::to_string(process) + "/comm");
+  std::string name;
+  if (std::getline(file, name) && !name.empty()) return printable(name, 40);
+  return keychain_error("the program behind the keychain is not known", "keychain");
 }
 
 Result<bool> Keyring::remove(const Attributes& attributes) {

@@ -42,6 +42,9 @@ class Keyring {
   /// Replaces the item with exactly these attributes, if there is one.
   Result<> store(const Attributes& attributes, const std::string& label, const Secret& secret);
 
+  /// The name of the process that owns the service on the session bus.
+  static Result<std::string> program();
+
   /// Whether there was something to remove.
   Result<bool> remove(const Attributes& attributes);
 

@@ -39,6 +39,10 @@ class Keystore {
 /// them that we wait.
 std::unique_ptr<Keystore> make_keychain(bool may_prompt, std::function<void(std::string_view)> say);
 
+/// The program behind the keychain, as the kernel calls it: "gnome-keyring-d". Never prompts.
+/// Failures as of Keystore.
+Result<std::string> keychain_program();
+
 /// What a secret that is no private key is for.
 enum class SecretPurpose {
   lightning_wallet,   ///< a wallet's connection, by account: its whole text, address included

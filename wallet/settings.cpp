@@ -80,6 +80,15 @@ Result<Settings> read_settings() {
   return settings;
 }
 
+std::vector<std::pair<std::string, std::string>> proxy_variables() {
+  std::vector<std::pair<std::string, std::string>> found;
+  for (const char* name : {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+                           "no_proxy", "NO_PROXY"}) {
+    if (auto value = set_variable(name); !value.empty()) found.emplace_back(name, std::move(value));
+  }
+  return found;
+}
+
 std::optional<std::string> Settings::rpc_url_of(std::uint64_t chain) const {
   const auto own = variable(("PAYCURL_RPC_URL_" + std::to_string(chain)).c_str());
   return own && !own->empty() ? own : rpc_url;

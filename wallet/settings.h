@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "src/base/result.h"
 
@@ -32,6 +34,10 @@ struct Settings {
   /// The folder of the journal; usage error with a hint when there is no home at all.
   Result<std::string> need_state_folder() const;
 };
+
+/// The proxies that the environment names, as variable and value, which may hold a password. Read
+/// by libcurl itself.
+std::vector<std::pair<std::string, std::string>> proxy_variables();
 
 /// Usage error when a limit is set but empty: a missing CI secret must not mean "no limit". For the
 /// same reason an empty name of an account or a key is Kind::account.

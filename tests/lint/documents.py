@@ -71,7 +71,8 @@ def check_options(sections):
              "SESSIONS": options_of(output_of("sessions", "--help"), COMMON_GROUPS),
              "PAYMENTS": options_of(output_of("payments", "--help"), COMMON_GROUPS),
              "SIGN": options_of(output_of("sign", "--help", "all"), COMMON_GROUPS),
-             "SERVICES": options_of(output_of("services", "--help"), COMMON_GROUPS)}
+             "SERVICES": options_of(output_of("services", "--help"), COMMON_GROUPS),
+             "DOCTOR": options_of(output_of("doctor", "--help"), COMMON_GROUPS)}
     for section, options in helps.items():
         declared, described = {name for option in options for name in option}, man_options(sections[section])
         if section != "OPTIONS":  # there one of the names is enough
