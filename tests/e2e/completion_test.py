@@ -38,6 +38,7 @@ def setUpModule():
 
 
 def tearDownModule():
+    Zsh.stop()
     check_canary(PAYER_KEY)
     net.stop()
 
@@ -73,39 +74,67 @@ class Fish:
 
 
 class Zsh:
-    """The list that Tab shows in an interactive shell."""
+    """What Tab finds in an interactive shell, one for all questions."""
 
     script = ROOT / "completions/_paycurl"
+    RC = r"""
+fpath=(%s $fpath)
+autoload -U compinit
+compinit -u -D
+PS1='%%%% '
+LISTMAX=10000
+compadd() {  # writes down what matches
+  if [[ ${argv[(I)-[OAD]]} -eq 0 ]]; then
+    local -a matching
+    builtin compadd -O matching "$@"
+    print -rl -- ${(@)matching/#/HIT=} >> $HITS
+  fi
+  builtin compadd "$@"
+}
+complete-it() { zle complete-word; zle kill-whole-line; print DONE >> $HITS }
+zle -N complete-it
+bindkey '^I' complete-it
+print READY >> $HITS
+"""
+    shell = None
+
+    def __init__(self):
+        if Zsh.shell is None:
+            Zsh.start()
+
+    @classmethod
+    def start(cls):
+        functions = folder / "zsh"
+        functions.mkdir()
+        (functions / "_paycurl").write_bytes(cls.script.read_bytes())
+        (folder / ".zshrc").write_text(cls.RC % functions)
+        cls.hits = folder / "hits"
+        cls.hits.write_text("")
+        cls.shell, cls.fd = pty.fork()
+        if cls.shell == 0:
+            os.chdir(folder)
+            os.execvpe("zsh", ["zsh", "-i"], {**home.env, "ZDOTDIR": str(folder), "TERM": "dumb", "HITS": str(cls.hits)})
+        cls.wait_for("READY")
+
+    @classmethod
+    def stop(cls):
+        if cls.shell:
+            os.close(cls.fd)  # hangs up
+            os.waitpid(cls.shell, 0)
+
+    @classmethod
+    def wait_for(cls, word):
+        end = time.monotonic() + 60
+        while word not in cls.hits.read_text():
+            assert time.monotonic() < end, "zsh does not answer"
+            if select.select([cls.fd], [], [], 0.02)[0]:
+                os.read(cls.fd, 65536)
 
     def complete(self, line):
-        functions = folder / "zsh"
-        functions.mkdir(exist_ok=True)
-        (functions / "_paycurl").write_bytes(self.script.read_bytes())
-        (folder / ".zshrc").write_text(
-            f"fpath=({functions} $fpath)\nautoload -U compinit\ncompinit -u -D\nPS1='%% '\nLISTMAX=10000\n"
-            "zstyle ':completion:*' list-separator '#'\nzstyle ':completion:*' insert-tab false\n"
-            # Everything that matches, a line each, between two marks.
-            "compadd() {\n  [[ ${argv[(I)-[OAD]]} -gt 0 ]] && { builtin compadd \"$@\"; return }\n"
-            "  local -a __hits; builtin compadd -O __hits \"$@\"\n  print -rl -- ${(@)__hits/#/HIT=} >> $HITS\n"
-            "  builtin compadd \"$@\"\n}\n"
-            "finish() { print DONE >> $HITS }\ncomplete-it() { zle complete-word; finish }\n"
-            "zle -N complete-it\nbindkey '^I' complete-it\nprint READY >> $HITS\n")
-        hits = folder / "hits"
-        hits.write_text("")
-        pid, fd = pty.fork()
-        if pid == 0:
-            os.chdir(folder)
-            os.execvpe("zsh", ["zsh", "-i"], {**home.env, "ZDOTDIR": str(folder), "TERM": "dumb", "HITS": str(hits)})
-        sent, end = False, time.monotonic() + 60
-        while time.monotonic() < end and "DONE" not in hits.read_text():
-            if select.select([fd], [], [], 0.05)[0]:
-                os.read(fd, 65536)
-            if not sent and "READY" in hits.read_text():
-                os.write(fd, line.encode() + b"\t")
-                sent = True
-        os.close(fd)
-        os.waitpid(pid, 0)
-        return set(re.findall(r"^HIT=(.+)$", hits.read_text(), re.M))
+        self.hits.write_text("")
+        os.write(self.fd, line.encode() + b"\t")
+        self.wait_for("DONE")
+        return set(re.findall(r"^HIT=(.+)$", self.hits.read_text(), re.M))
 
 
 class Completion(unittest.TestCase):
