@@ -81,7 +81,19 @@ struct Settings {
   bool insecure = false;         ///< -k
   std::string proxy;             ///< empty: the environment's; "-" is not special
   bool direct = false;           ///< no proxy, whatever the environment says
-  std::string http_version;      ///< "", "1.0", "1.1", "2"
+  std::optional<std::string> no_proxy;  ///< hosts; absent: the environment's
+  std::string proxy_user;               ///< "user:password"
+  std::vector<std::string> proxy_headers;
+  std::string proxy_ca_file;         ///< empty: the library's
+  bool proxy_insecure = false;       ///< does not verify an HTTPS proxy
+  bool tunnel = false;               ///< CONNECT through an HTTP proxy for plain http as well
+  std::string interface;             ///< a name, an address or a host to connect from
+  int ip_version = 0;                ///< 4 or 6; 0 is either
+  std::vector<std::string> resolve;  ///< "HOST:PORT:ADDRESS[,ADDRESS]" instead of a name server
+  bool keepalive = true;             ///< TCP's
+  int keepalive_seconds = 60;
+  bool tcp_nodelay = true;
+  std::string http_version;  ///< "", "1.0", "1.1", "2"
   bool compressed = false;
   bool verbose = false;  ///< feeds `trace`
   /// curl's "* > <" lines: `kind` is that character; lines without their ends, credentials not yet

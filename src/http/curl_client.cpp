@@ -206,6 +206,7 @@ class CurlClient : public Client {
     const bool stands = exchange.connects_only && code == CURLE_OK && !exchange.failure;
     if (!stands) curl_multi_remove_handle(multi_, exchange.easy);
     const Stats stats = stats_of(exchange);
+    if (code == CURLE_OK && !exchange.failure) show_held_head(exchange);
     Result<> result;
     if (exchange.failure) {
       result = *exchange.failure;

@@ -22,8 +22,14 @@ void finish_head(Exchange& exchange) {
   curl_easy_getinfo(exchange.easy, CURLINFO_PRIMARY_PORT, &port);
   head.peer_ip = ip == nullptr ? "" : ip;
   head.peer_port = static_cast<int>(port);
+  head.local_socket = exchange.request.to_local_socket();
   exchange.head_done = true;
   if (auto taken = exchange.stream->head(head); !taken) exchange.fail(taken.error());
+}
+
+/// Whether libcurl may send the request again by itself, with the Digest that a 401 asks for.
+bool may_answer_401(const Request& request) {
+  return request.reach && request.reach->digest && !request.headers.find("authorization");
 }
 
 std::size_t on_header(char* data, std::size_t, std::size_t size, void* user) {
@@ -35,7 +41,10 @@ std::size_t on_header(char* data, std::size_t, std::size_t size, void* user) {
     return exchange.fail(
         transport_error(CURLE_RECV_ERROR, "the answer's head is larger than 256 KiB"));
   }
-  if (add_head_line(exchange.head, line)) finish_head(exchange);
+  if (add_head_line(exchange.head, line)) {
+    exchange.head_held = exchange.head.status == 401 && may_answer_401(exchange.request);
+    if (!exchange.head_held) finish_head(exchange);
+  }
   return exchange.failure ? 0 : size;
 }
 
@@ -43,6 +52,8 @@ std::size_t on_data(char* data, std::size_t, std::size_t size, void* user) {
   Exchange& exchange = of(user);
   exchange.last_activity = Exchange::Clock::now();
   if (exchange.ended) return 0;
+  show_held_head(exchange);
+  if (exchange.failure) return 0;
   if (!exchange.head_done) {
     return exchange.fail(transport_error(CURLE_WEIRD_SERVER_REPLY, "the answer has no HTTP head"));
   }
@@ -81,8 +92,9 @@ int before_request(void* user, char* ip, char*, int port, int) {
   Exchange& exchange = of(user);
   const Request& request = exchange.request;
   const std::string_view peer = ip == nullptr ? "" : ip;
-  if (request.peers == PeerRule::direct_loopback &&
-      !(is_loopback_address(peer) && port == request.url.port)) {
+  const bool is_here =
+      request.to_local_socket() || (is_loopback_address(peer) && port == request.url.port);
+  if (request.peers == PeerRule::direct_loopback && !is_here) {
     exchange.fail(
         {Kind::declined,
          "the payment would go unencrypted to " + std::string(peer) + ", not to this machine",
@@ -131,8 +143,19 @@ void set(const Exchange& exchange, CURLoption option, Value value) {
   curl_easy_setopt(exchange.easy, option, value);
 }
 
+/// Leaves libcurl's default where there is nothing to say.
+void set_text(const Exchange& exchange, CURLoption option, const std::string& text) {
+  if (!text.empty()) set(exchange, option, text.c_str());
+}
+
 void append(List& list, const std::string& line) {
   list.reset(curl_slist_append(list.release(), line.c_str()));
+}
+
+void append_all(List& list, const std::vector<std::string>& lines) {
+  for (const std::string& line : lines) {
+    append(list, line);
+  }
 }
 
 void configure_method(Exchange& exchange) {
@@ -167,6 +190,99 @@ void configure_fields(Exchange& exchange) {
     append(exchange.fields, name + ":");
   }
   set(exchange, CURLOPT_HTTPHEADER, exchange.fields.get());
+}
+
+/// A name and password that libcurl sends: those of HTTP Digest, and what it finds in a .netrc.
+void configure_user(const Exchange& exchange) {
+  const Request& request = exchange.request;
+  // What the request says by itself goes first; libcurl would send a Digest beside it.
+  if (!request.reach || request.headers.find("authorization")) return;
+  if (request.reach->digest) set(exchange, CURLOPT_HTTPAUTH, CURLAUTH_DIGEST);
+  if (!request.user.empty()) {
+    set(exchange, CURLOPT_USERPWD, request.user.c_str());
+  } else if (request.reach->netrc) {
+    set(exchange, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_REQUIRED));
+    set_text(exchange, CURLOPT_NETRC_FILE, request.reach->netrc_file);
+  }
+}
+
+long min_tls(const std::string& version) {
+  if (version == "1") return CURL_SSLVERSION_TLSv1;
+  if (version == "1.0") return CURL_SSLVERSION_TLSv1_0;
+  if (version == "1.1") return CURL_SSLVERSION_TLSv1_1;
+  if (version == "1.2") return CURL_SSLVERSION_TLSv1_2;
+  if (version == "1.3") return CURL_SSLVERSION_TLSv1_3;
+  return CURL_SSLVERSION_DEFAULT;
+}
+
+long max_tls(const std::string& version) {
+  if (version == "1.0") return CURL_SSLVERSION_MAX_TLSv1_0;
+  if (version == "1.1") return CURL_SSLVERSION_MAX_TLSv1_1;
+  if (version == "1.2") return CURL_SSLVERSION_MAX_TLSv1_2;
+  if (version == "1.3") return CURL_SSLVERSION_MAX_TLSv1_3;
+  return CURL_SSLVERSION_MAX_DEFAULT;
+}
+
+void configure_certificate(const Exchange& exchange, const Reach& reach) {
+  if (reach.certificate.empty()) return;
+  set_text(exchange, CURLOPT_SSLCERT, reach.certificate);
+  set_text(exchange, CURLOPT_SSLCERTTYPE, reach.certificate_type);
+  set_text(exchange, CURLOPT_SSLKEY, reach.key);
+  set_text(exchange, CURLOPT_SSLKEYTYPE, reach.key_type);
+  // Always: OpenSSL would ask the terminal for one that it has not got.
+  std::string password{reach.password.text()};
+  set(exchange, CURLOPT_KEYPASSWD, password.c_str());
+  wipe(password.data(), password.size());
+}
+
+void configure_reach(Exchange& exchange) {
+  const Reach& reach = *exchange.request.reach;
+  configure_certificate(exchange, reach);
+  set_text(exchange, CURLOPT_PINNEDPUBLICKEY, reach.pinned_key);
+  set(exchange, CURLOPT_SSLVERSION, min_tls(reach.min_tls) | max_tls(reach.max_tls));
+  set_text(exchange, CURLOPT_SSL_CIPHER_LIST, reach.ciphers);
+  set_text(exchange, CURLOPT_TLS13_CIPHERS, reach.ciphers13);
+  if (!reach.unix_socket.empty()) {
+    set(exchange, reach.abstract_socket ? CURLOPT_ABSTRACT_UNIX_SOCKET : CURLOPT_UNIX_SOCKET_PATH,
+        reach.unix_socket.c_str());
+    set(exchange, CURLOPT_PROXY, "");
+  }
+  append_all(exchange.connect_to, reach.connect_to);
+  set(exchange, CURLOPT_CONNECT_TO, exchange.connect_to.get());
+}
+
+void configure_proxy(Exchange& exchange) {
+  const Settings& settings = *exchange.settings;
+  if (!settings.proxy.empty() || settings.direct) {
+    set(exchange, CURLOPT_PROXY, settings.direct ? "" : settings.proxy.c_str());
+  }
+  if (settings.no_proxy) set(exchange, CURLOPT_NOPROXY, settings.no_proxy->c_str());
+  set_text(exchange, CURLOPT_PROXYUSERPWD, settings.proxy_user);
+  append_all(exchange.proxy_fields, settings.proxy_headers);
+  set(exchange, CURLOPT_PROXYHEADER, exchange.proxy_fields.get());
+  set_text(exchange, CURLOPT_PROXY_CAINFO, settings.proxy_ca_file);
+  if (settings.proxy_insecure) {
+    set(exchange, CURLOPT_PROXY_SSL_VERIFYPEER, 0L);
+    set(exchange, CURLOPT_PROXY_SSL_VERIFYHOST, 0L);
+  }
+  if (settings.tunnel) set(exchange, CURLOPT_HTTPPROXYTUNNEL, 1L);
+}
+
+void configure_socket(Exchange& exchange) {
+  const Settings& settings = *exchange.settings;
+  const Url& url = exchange.request.url;
+  set_text(exchange, CURLOPT_INTERFACE, settings.interface);
+  if (settings.ip_version == 4) set(exchange, CURLOPT_IPRESOLVE, long{CURL_IPRESOLVE_V4});
+  if (settings.ip_version == 6) set(exchange, CURLOPT_IPRESOLVE, long{CURL_IPRESOLVE_V6});
+  set(exchange, CURLOPT_TCP_NODELAY, settings.tcp_nodelay ? 1L : 0L);
+  set(exchange, CURLOPT_TCP_KEEPALIVE, settings.keepalive ? 1L : 0L);
+  set(exchange, CURLOPT_TCP_KEEPIDLE, long{settings.keepalive_seconds});
+  set(exchange, CURLOPT_TCP_KEEPINTVL, long{settings.keepalive_seconds});
+  append_all(exchange.resolve, settings.resolve);
+  if (url.host.ends_with(".localhost")) {  // the last one counts: no option takes that name away
+    append(exchange.resolve, url.host + ":" + std::to_string(url.port) + ":127.0.0.1,[::1]");
+  }
+  set(exchange, CURLOPT_RESOLVE, exchange.resolve.get());
 }
 
 void configure_trust(const Exchange& exchange) {
@@ -227,6 +343,10 @@ std::string explain(const Exchange& exchange, CURLcode code) {
     case CURLE_COULDNT_RESOLVE_HOST:
       return "could not resolve host " + printable(url.host);
     case CURLE_COULDNT_CONNECT:
+      if (exchange.request.to_local_socket()) {
+        return "could not connect to the socket " +
+               printable(exchange.request.reach->unix_socket, 120);
+      }
       if (!is_about(exchange.detail.data(), url)) break;  // a proxy
       return "could not connect to " + printable(place);
     case CURLE_OPERATION_TIMEDOUT:
@@ -273,23 +393,18 @@ void configure(Exchange& exchange) {
   set(exchange, CURLOPT_LOW_SPEED_LIMIT,
       static_cast<long>(request.deadlines.slow_bytes_per_second));
   set(exchange, CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.deadlines.slow_seconds));
-  if (request.max_file_size != 0) {
-    set(exchange, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(request.max_file_size));
-  }
   configure_trust(exchange);
-  if (!settings.proxy.empty() || settings.direct) {
-    set(exchange, CURLOPT_PROXY, settings.direct ? "" : settings.proxy.c_str());
-  }
+  configure_socket(exchange);
+  configure_proxy(exchange);
+  if (request.reach) configure_reach(exchange);
+  const curl_off_t speed = request.bytes_per_second;
+  set(exchange, CURLOPT_MAX_RECV_SPEED_LARGE, speed);
+  set(exchange, CURLOPT_MAX_SEND_SPEED_LARGE, speed);
   if (settings.compressed) set(exchange, CURLOPT_ACCEPT_ENCODING, "");
   if (settings.verbose) {
     set(exchange, CURLOPT_VERBOSE, 1L);
     set(exchange, CURLOPT_DEBUGFUNCTION, &on_debug);
     set(exchange, CURLOPT_DEBUGDATA, &exchange);
-  }
-  if (request.url.host.ends_with(".localhost")) {
-    append(exchange.resolve,
-           request.url.host + ":" + std::to_string(request.url.port) + ":127.0.0.1,[::1]");
-    set(exchange, CURLOPT_RESOLVE, exchange.resolve.get());
   }
   if (request.own_connection || exchange.connects_only) set(exchange, CURLOPT_FRESH_CONNECT, 1L);
   if (exchange.connects_only) {
@@ -298,8 +413,15 @@ void configure(Exchange& exchange) {
     set(exchange, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);  // the one that ALPN offers
     return;
   }
+  if (request.url.as_is) set(exchange, CURLOPT_PATH_AS_IS, 1L);
+  set_text(exchange, CURLOPT_REQUEST_TARGET, request.target);
   configure_method(exchange);
   configure_fields(exchange);
+  configure_user(exchange);
+}
+
+void show_held_head(Exchange& exchange) {
+  if (exchange.head_held && !exchange.head_done) finish_head(exchange);
 }
 
 Stats stats_of(const Exchange& exchange) {
@@ -323,12 +445,15 @@ Stats stats_of(const Exchange& exchange) {
   stats.remote_ip = text(easy, CURLINFO_PRIMARY_IP);
   stats.local_port = plain_number(easy, CURLINFO_LOCAL_PORT);
   stats.remote_port = plain_number(easy, CURLINFO_PRIMARY_PORT);
+  stats.system_error = static_cast<int>(plain_number(easy, CURLINFO_OS_ERRNO));
   stats.times_sent = stats.request_size > 0 ? std::max(exchange.times_sent, 1) : 0;
   return stats;
 }
 
 Error failure_of(const Exchange& exchange, CURLcode code) {
-  return transport_error(code, explain(exchange, code));
+  Error error = transport_error(code, explain(exchange, code));
+  if (code == CURLE_SSL_CERTPROBLEM) error.hint = "the password of its key is given with --pass";
+  return error;
 }
 
 }  // namespace paycurl::http

@@ -13,6 +13,7 @@
 
 #include "src/base/secret.h"
 #include "src/http/client.h"
+#include "src/http/reach.h"
 
 namespace paycurl::http {
 
@@ -39,6 +40,7 @@ struct Exchange {
   ~Exchange() {
     curl_easy_cleanup(easy);
     request.headers.wipe();
+    wipe(request.user.data(), request.user.size());
   }
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
@@ -49,10 +51,11 @@ struct Exchange {
   CURL* easy;
   const Settings* settings;
   bool connects_only = false;  // ends when the connection stands, which is then the handle's
-  List fields, resolve;
+  List fields, proxy_fields, resolve, connect_to;
   std::uint64_t offset = 0;  // into the request body
   Head head;
   bool head_done = false;
+  bool head_held = false;        // a 401: libcurl may answer it with a Digest
   std::optional<Error> failure;  // ours, which says more than libcurl's
   bool ended = false;            // cancelled: waits for the loop to take it out
   int times_sent = 0;
@@ -70,6 +73,9 @@ struct Exchange {
 /// Tells libcurl everything about the exchange, once, before it is run. The exchange must stay
 /// where it is from then on.
 void configure(Exchange& exchange);
+
+/// Tells the stream the head that was held back. Nothing followed on it.
+void show_held_head(Exchange& exchange);
 
 /// What the exchange took, at its end.
 Stats stats_of(const Exchange& exchange);

@@ -4,6 +4,7 @@
 
 #include "src/base/secret.h"
 #include "src/base/text.h"
+#include "src/http/reach.h"
 
 namespace paycurl::http {
 namespace {
@@ -69,6 +70,10 @@ Result<HeaderLine> parse_header_line(std::string_view line) {
   HeaderLine read{{std::string(name), std::string(value)}};
   read.removes = !semicolon && value.empty();
   return read;
+}
+
+bool Request::to_local_socket() const {
+  return reach && !reach->unix_socket.empty();
 }
 
 bool Head::is_event_stream() const {

@@ -68,11 +68,14 @@ struct Deadlines {
   std::uint32_t slow_seconds = 0;
 };
 
+struct Reach;  // reach.h
+
 /// Which peers a request may be sent to; looked at when the connection is made, so that neither DNS
 /// nor a proxy can change it afterwards.
 enum class PeerRule {
   any,
-  direct_loopback,  ///< plain http with a credential: straight to a loopback address
+  direct_loopback,  ///< plain http with a credential: straight to a loopback address or a local
+                    ///< socket
   not_private,      ///< a redirect that came from a public address
 };
 
@@ -84,10 +87,15 @@ struct Request {
   std::shared_ptr<const Body> body;          ///< nullptr when there is none
   Deadlines deadlines;
   PeerRule peers = PeerRule::any;
-  std::uint64_t max_file_size = 0;  ///< 0: any
-  bool own_connection = false;      ///< not a kept one: libcurl never sends it again by itself
+  std::string target;                  ///< instead of the URL's path and query
+  std::string user;                    ///< "user:password" for HTTP Digest; others are a field
+  std::int64_t bytes_per_second = 0;   ///< at most, each way; 0: any number
+  std::shared_ptr<const Reach> reach;  ///< nullptr: as the URL says
+  bool own_connection = false;         ///< not a kept one: libcurl never sends it again by itself
 
   bool is_head() const { return method == "HEAD"; }
+  /// Whether it goes to a Unix socket, and so nowhere else.
+  bool to_local_socket() const;
 };
 
 /// The head of an answer, informational (1xx) ones left out of everything but `raw`.
@@ -98,6 +106,7 @@ struct Head {
   std::string raw;      ///< as received, with line ends, as -i shows it
   std::string peer_ip;  ///< of the connection: the server's or a proxy's
   int peer_port = 0;
+  bool local_socket = false;  ///< the connection was to a Unix socket
 
   bool is_event_stream() const;  ///< Content-Type is text/event-stream
   bool is_redirect() const;      ///< 301, 302, 303, 307, 308 with a Location
@@ -125,7 +134,8 @@ struct Stats {
   long tls_verify_result = 0;
   std::string local_ip, remote_ip;
   long local_port = 0, remote_port = 0;
-  int times_sent = 0;  ///< libcurl sends again by itself when a kept connection turns out dead
+  int system_error = 0;  ///< errno of a connection that failed
+  int times_sent = 0;    ///< libcurl sends again by itself when a kept connection turns out dead
 };
 
 }  // namespace paycurl::http

@@ -62,13 +62,16 @@ Result<Url> read(CURLU* handle) {
   return url;
 }
 
-Result<Url> changed(const std::string& base, CURLUPart what, const std::string& text,
-                    unsigned flags) {
+Result<Url> changed(const Url& base, CURLUPart what, const std::string& text, unsigned flags) {
   const Handle handle = new_handle();
-  CURLUcode code = curl_url_set(handle.get(), CURLUPART_URL, base.c_str(), 0);
+  if (base.as_is) flags |= CURLU_PATH_AS_IS;
+  CURLUcode code = curl_url_set(handle.get(), CURLUPART_URL, base.text.c_str(),
+                                base.as_is ? CURLU_PATH_AS_IS : 0);
   if (code == CURLUE_OK) code = curl_url_set(handle.get(), what, text.c_str(), flags);
   if (code != CURLUE_OK) return malformed(text, curl_url_strerror(code));
-  return read(handle.get());
+  auto url = read(handle.get());
+  if (url) url->as_is = base.as_is;
+  return url;
 }
 
 /// The four bytes of an IPv4 address, also of one that is mapped into IPv6.
@@ -97,7 +100,7 @@ bool Url::is_loopback() const {
   return is_loopback_address(name);
 }
 
-Result<Url> parse_url(std::string_view text, std::string_view default_scheme) {
+Result<Url> parse_url(std::string_view text, std::string_view default_scheme, bool as_is) {
   const std::string given{text};
   const Handle handle = new_handle();
   const bool has_scheme = given.find("://") != std::string::npos;
@@ -106,19 +109,21 @@ Result<Url> parse_url(std::string_view text, std::string_view default_scheme) {
                                    ? "https://" + given
                                    : std::string(default_scheme) + "://" + given;
   if (const CURLUcode code =
-          curl_url_set(handle.get(), CURLUPART_URL, complete.c_str(), CURLU_NON_SUPPORT_SCHEME);
+          curl_url_set(handle.get(), CURLUPART_URL, complete.c_str(),
+                       CURLU_NON_SUPPORT_SCHEME | (as_is ? CURLU_PATH_AS_IS : 0));
       code != CURLUE_OK) {
     return malformed(text, curl_url_strerror(code));
   }
   auto url = read(handle.get());
   const bool has_empty_query = complete.substr(0, complete.find('#')).ends_with('?');
   if (url && has_empty_query && !url->text.ends_with('?')) url->text += '?';  // libcurl forgets it
+  if (url) url->as_is = as_is;
   if (!url || has_scheme || !default_scheme.empty() || !url->is_loopback()) return url;
-  return parse_url("http://" + given);
+  return parse_url("http://" + given, {}, as_is);
 }
 
 Result<Url> resolve(const Url& base, std::string_view location) {
-  auto url = changed(base.text, CURLUPART_URL, std::string(location),
+  auto url = changed(base, CURLUPART_URL, std::string(location),
                      CURLU_NON_SUPPORT_SCHEME | CURLU_URLENCODE);
   if (!url) return url;
   if (url->websocket && !base.websocket) return other_scheme(url->scheme == "http" ? "ws" : "wss");
@@ -127,7 +132,7 @@ Result<Url> resolve(const Url& base, std::string_view location) {
 }
 
 Result<Url> with_query(const Url& url, std::string_view query) {
-  auto longer = changed(url.text, CURLUPART_QUERY, std::string(query), CURLU_APPENDQUERY);
+  auto longer = changed(url, CURLUPART_QUERY, std::string(query), CURLU_APPENDQUERY);
   if (longer) longer->websocket = url.websocket;
   return longer;
 }

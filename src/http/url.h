@@ -18,6 +18,7 @@ struct Url {
   std::string path;      ///< starts with "/"
   std::string userinfo;  ///< "user:password" as given in the URL, decoded; usually empty
   bool websocket = false;
+  bool as_is = false;  ///< "/../" and "/./" in the path stay
 
   /// "https://api.example.com", with the port when it is not the scheme's default (RFC 6454).
   std::string origin() const;
@@ -26,9 +27,11 @@ struct Url {
 };
 
 /// Reads what a person types. Without a scheme it is https, but http for a loopback host;
-/// `default_scheme` replaces that rule when it is not empty (--proto-default).
+/// `default_scheme` replaces that rule when it is not empty (--proto-default); `as_is` keeps "/../"
+/// and "/./" in its path (--path-as-is), and in what is resolved from it.
 /// Transport error 3 (curl's "URL malformed") when it is no URL, usage when the scheme is another.
-Result<Url> parse_url(std::string_view text, std::string_view default_scheme = {});
+Result<Url> parse_url(std::string_view text, std::string_view default_scheme = {},
+                      bool as_is = false);
 
 /// The URL that a Location field means when it comes from `base` (RFC 3986 section 5). What was
 /// asked for as a WebSocket stays one; nothing else becomes one, that is a usage error.

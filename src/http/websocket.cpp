@@ -83,8 +83,11 @@ Result<std::string> asking(const Request& request, const Settings& settings,
   };
   const std::string& url = request.url.text;
   const std::string place = request.url.origin().substr(request.url.scheme.size() + 3);
-  std::string text = "GET " + url.substr(url.find('/', request.url.scheme.size() + 3)) +
-                     " HTTP/1.1\r\n" + (wanted("Host") ? "Host: " + place + "\r\n" : "");
+  const std::string target = request.target.empty()
+                                 ? url.substr(url.find('/', request.url.scheme.size() + 3))
+                                 : request.target;
+  std::string text =
+      "GET " + target + " HTTP/1.1\r\n" + (wanted("Host") ? "Host: " + place + "\r\n" : "");
   if (wanted("User-Agent") && !settings.user_agent.empty()) {
     text += "User-Agent: " + settings.user_agent + "\r\n";
   }
@@ -430,6 +433,7 @@ Result<Upgrade> upgrade(std::unique_ptr<Connection> connection, const Request& r
   done.head = std::move(*head);
   done.head.peer_ip = connection->peer().ip;
   done.head.peer_port = connection->peer().port;
+  done.head.local_socket = request.to_local_socket();
   if (done.head.status != 101) return done;
   if (auto fine = check(done.head, request, key); !fine) return fine.error();
   done.socket = std::make_unique<WebSocket>(std::move(connection), std::move(early));

@@ -100,7 +100,8 @@ bool Flow::Run::take_known_offer() {
               parts_.clock()};
   terms.arrival = {request_.url.scheme == "http",
                    request_.url.scheme == "https" && options_.unverified_tls,
-                   request_.url.is_loopback()};  // looked at again when the connection stands
+                   request_.url.is_loopback() ||
+                       request_.to_local_socket()};  // looked at again when the connection stands
   auto offers = examine(std::move(challenges), parts_.methods, terms);
   if (!choose(offers)) return false;
   outcome_.offers = std::move(offers);
@@ -298,7 +299,6 @@ Result<http::Request> Flow::Run::request_alone(const Session::Step& step) const 
   request.headers.remove("content-type");
   request.headers.remove("expect");
   if (request.method != "GET") request.headers.replace("Content-Length", "0");
-  request.max_file_size = 0;
   request.deadlines = options_.paid_deadlines;
   request.deadlines.total = kStepDeadline;
   if (!step.bare) {
