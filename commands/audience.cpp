@@ -132,7 +132,10 @@ Result<> RequestAudience::head(const http::Head& head, HeadRole role) {
 
 Result<> RequestAudience::write_heads(std::string_view raw) {
   if (to_.dump_header.empty()) return {};
-  if (to_.dump_header == "-") return print(raw);
+  if (to_.dump_header == "-") {
+    printed_ = true;
+    return print(raw);
+  }
   if (heads_ < 0) {
     auto opened = open_for_writing(to_.dump_header, true);
     if (!opened) return opened.error();
@@ -164,6 +167,26 @@ Result<> RequestAudience::body(std::string_view bytes) {
   auto fed = parser_->feed(bytes);
   auto written = write_body(std::exchange(rendered_, ""));
   return fed ? written : fed;
+}
+
+bool RequestAudience::start_over() {
+  if (printed_) return false;
+  // A pipe or a terminal keeps what it was given.
+  for (const auto& [fd, cut] : {std::pair{output_, &truncated_}, {heads_, &heads_truncated_}}) {
+    if (fd < 0 || !*cut) continue;
+    const bool cut_off = ::ftruncate(fd, 0) == 0 || errno == EINVAL;
+    if (!cut_off || ::lseek(fd, 0, SEEK_SET) != 0) return false;
+  }
+  if (captured_fd_ >= 0) {
+    ::close(std::exchange(captured_fd_, -1));
+    ::unlink(captured_file_.c_str());
+    captured_file_.clear();
+  }
+  captured_.clear();
+  held_heads_.clear();
+  parser_.reset();
+  rendered_.clear();
+  return true;
 }
 
 Result<> RequestAudience::message(std::string_view data) {
@@ -207,6 +230,7 @@ Result<> RequestAudience::write_body(std::string_view bytes) {
     error.hint = "write it to a file with -o FILE, or force it with -o -";
     return error;
   }
+  printed_ = true;
   return print(bytes);
 }
 

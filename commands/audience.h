@@ -38,6 +38,7 @@ class RequestAudience : public Audience {
   Result<> prepare() override;
   Result<> head(const http::Head& head, HeadRole role) override;
   Result<> body(std::string_view bytes) override;
+  bool start_over() override;
   Result<> message(std::string_view data) override;
   void offers(const std::vector<Offer>& offers, const Offer* chosen) override;
   void hide(const std::string& secret) override;
@@ -69,6 +70,7 @@ class RequestAudience : public Audience {
   std::optional<http::EventParser> parser_;  // of a stream that is not shown as it is
   std::string rendered_;                     // of its events
   bool first_bytes_ = true;
+  bool printed_ = false;  // something of this answer is on stdout
   bool paying_ = false;
   bool silent_body_ = false;
   std::string captured_;

@@ -89,6 +89,7 @@ Result<http::Answer> Closing::post(const Credential* credential) {
   if (request.method != "GET") request.headers.add("Content-Length", "0");
   request.headers.add("Accept-Payment", channel().method + "/session");
   request.deadlines = plan_.deadlines;
+  request.reach = plan_.reach;
   if (request.url.scheme == "https" && plan_.unverified_tls && !plan_.allow_http) {
     return Error{Kind::declined, "-k left the server unverified, and it would get a credential",
                  "leave -k out; --allow-http takes the risk", "insecure"};

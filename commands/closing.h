@@ -17,6 +17,7 @@ struct ClosePlan {
   bool allow_http = false;
   bool unverified_tls = false;  ///< -k
   http::Deadlines deadlines;
+  std::shared_ptr<const http::Reach> reach;  ///< as the requests of the session were made
 };
 
 struct Closed {

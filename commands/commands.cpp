@@ -17,22 +17,26 @@ struct Spelling {
   std::string_view option;
   std::string_view hint;
 };
-constexpr std::array<Spelling, 14> kSpellings{{
+constexpr const char* kKnownAuthentication =
+    "paycurl knows -u with Basic, --digest, and --oauth2-bearer";
+constexpr auto kSpellings = std::to_array<Spelling>({
     {"-r", "the chain's node is --rpc-url URL; ranges are not there yet"},
     {"-J", "a JSON body is --json DATA"},
     {"--json-body", "a JSON body is --json DATA"},
     {"--max-amount", "the limit is --max-spend LIMIT"},
     {"--max-cost", "the limit is --max-spend LIMIT"},
-    {"--retries", "the option is --retry, which is not there yet"},
+    {"--retries", "the option is --retry N"},
     {"--timeout", "the limit of the whole exchange is -m SECONDS"},
     {"--auto-swap", "the option is --swap-from auto, or --swap-from TOKEN"},
     {"--pay-with", "the option is --swap-from TOKEN"},
-    {"--key", "an encrypted key file is --key-file FILE"},
     {"--append", "-a is --account here; paycurl does not upload by FTP"},
     {"--junk-session-cookies", "-j is --format json here"},
     {"--manual", "-M is a method option here; see man paycurl"},
     {"--next", "run paycurl once for each request"},
-}};
+    {"--anyauth", kKnownAuthentication},
+    {"--ntlm", kKnownAuthentication},
+    {"--negotiate", kKnownAuthentication},
+});
 
 Error unknown_option(const std::string& option) {
   const std::string name =

@@ -103,6 +103,7 @@ std::unique_ptr<http::Client> make_client(const Globals& globals, const RequestO
   if (!options.capath.empty()) settings.ca_path = options.capath;
   settings.insecure = options.insecure;
   settings.proxy = options.proxy;
+  apply(options.connection, settings);
   settings.http_version = options.http_version;
   settings.compressed = options.compressed;
   settings.verbose = globals.verbosity > 0;

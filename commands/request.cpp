@@ -130,11 +130,17 @@ Result<> RequestCommand::set_up(const Globals& globals) {
   if (!limits) return limits.error();
   limits_ = std::move(*limits);
   preference_ = preference_of(options_, globals.settings);
-  if (!options_.user.empty() && options_.user.find(':') == std::string::npos) {
-    const auto password =
-        ask_password(globals.settings, "Password of user " + printable(options_.user), false);
-    if (!password) return password.error();
-    options_.user += ":" + std::string(password->text());
+  for (const auto& [user, whose] : {std::pair{&options_.user, "user "},
+                                    std::pair{&options_.connection.proxy_user, "proxy user "}}) {
+    if (user->empty() || user->find(':') != std::string::npos) continue;
+    const auto password = ask_password(
+        globals.settings, std::string("Password of ") + whose + printable(*user), false);
+    if (!password) {
+      Error error = password.error();
+      error.hint = "write it behind the name: USER:PASSWORD";
+      return error;
+    }
+    *user += ":" + std::string(password->text());
   }
   run_ = new_payment_id(system_now());
   return {};
@@ -377,6 +383,7 @@ int RequestCommand::close_sessions(const Globals& globals) {
   plan.allow_http = options_.allow_http;
   plan.unverified_tls = options_.insecure;
   plan.deadlines = paid_deadlines_of(options_);
+  plan.reach = reach_of(options_.connection, !options_.user.empty() || !options_.bearer.empty());
   int status = 0;
   for (const Channel& channel : used_) {
     const auto spender =
@@ -450,6 +457,9 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
   flow.follow = options_.location;
   flow.max_redirects = options_.max_redirs;
   flow.redirects = redirects;
+  flow.retry = retry_rules_of(options_.connection);
+  flow.max_body =
+      static_cast<std::uint64_t>(parse_size(options_.connection.max_file_size).value_or(0));
   flow.pay = options_.pay;
   flow.stop_at_offers = options_.inspect || options_.dry_run;
   flow.fail = options_.fail || options_.fail_with_body;
@@ -484,7 +494,8 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
                   },
                   globals.settings.state_folder,
                   audience,
-                  &system_now};
+                  &system_now,
+                  &pause_for};
   return Flow(std::move(parts), std::move(flow));
 }
 

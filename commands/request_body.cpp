@@ -163,8 +163,12 @@ Result<PreparedBody> prepare_body(const RequestOptions& options) {
 Result<PreparedRequest> prepare_request(const RequestOptions& options, const std::string& text,
                                         const PreparedBody& body) {
   if (auto fine = check_url_text(text, options.globoff); !fine) return fine.error();
-  auto url = http::parse_url(text, options.proto_default);
+  const ConnectionOptions& connection = options.connection;
+  auto url = http::parse_url(text, options.proto_default, connection.path_as_is);
   if (!url) return url.error();
+  if (auto fine = check_scheme(*url, parse_schemes(connection.proto), "--proto"); !fine) {
+    return fine.error();
+  }
   if (!body.query.empty()) {
     url = http::with_query(*url, body.query);
     if (!url) return url.error();
@@ -174,9 +178,12 @@ Result<PreparedRequest> prepare_request(const RequestOptions& options, const std
   request.url = std::move(*url);
   prepared.file_name = http::file_name(request.url);
   if (auto added = add_user_fields(options, request); !added) return added.error();
-  const std::string user = options.user.empty() ? request.url.userinfo : options.user;
+  const std::string in_url = connection.netrc ? "" : request.url.userinfo;  // as in curl
+  const std::string user = options.user.empty() ? in_url : options.user;
   if (!options.bearer.empty()) {
     add_default(request, "Authorization", "Bearer " + options.bearer);
+  } else if (connection.digest) {
+    request.user = user;
   } else if (!user.empty()) {
     add_default(request, "Authorization", "Basic " + to_base64(as_bytes(user)));
   }
@@ -195,6 +202,14 @@ Result<PreparedRequest> prepare_request(const RequestOptions& options, const std
   if (request.url.websocket && (request.body || request.method != "GET")) {
     return Error{Kind::usage, "a WebSocket is only received: it takes no body and no method"};
   }
+  request.reach = reach_of(connection, !user.empty() || !options.bearer.empty());
+  if (request.url.websocket && request.reach && (request.reach->digest || request.reach->netrc)) {
+    return Error{Kind::usage, "a WebSocket takes no --digest and no --netrc",
+                 "use -u USER:PASSWORD"};
+  }
+  request.target = connection.request_target;
+  request.bytes_per_second = parse_size(connection.limit_rate).value_or(0);
+  apply(connection, prepared.redirects);
   request.deadlines = unpaid_deadlines_of(options);
   return prepared;
 }

@@ -206,6 +206,7 @@ Error contradiction(const char* text) {
 void declare_request_options(OptionSet& set, RequestOptions& options) {
   declare_asked(set, options);
   declare_sending(set, options);
+  declare_connection_options(set, options.connection);
   declare_output(set, options);
   declare_payment(set, options);
   declare_offer(set, options);
@@ -301,6 +302,9 @@ Result<> check_request_options(const RequestOptions& o, const Globals& globals) 
   if (o.max_time.value_or(0) < 0 || o.connect_timeout.value_or(0) < 0) {
     return contradiction("a time limit is negative");
   }
+  if (o.basic && o.connection.digest)
+    return contradiction("--basic and --digest exclude each other");
+  if (auto fine = check_connection_options(o.connection, o.proxy); !fine) return fine;
   if (globals.json && o.include) return contradiction("-i and --format json exclude each other");
   const bool is_form = std::any_of(o.body.begin(), o.body.end(), [](const BodyPart& part) {
     return part.kind == BodyPart::Kind::form || part.kind == BodyPart::Kind::form_string;

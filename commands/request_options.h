@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "commands/command.h"
+#include "commands/connection_options.h"
 #include "src/http/message.h"
 #include "src/payment/flow.h"
 #include "wallet/accounts.h"
@@ -36,6 +37,8 @@ struct RequestOptions {
   std::string cacert, capath, proxy, http_version;
   std::optional<double> max_time, connect_timeout;
   std::optional<std::uint32_t> speed_time, speed_limit;
+
+  ConnectionOptions connection;
 
   // Where the answer goes
   std::vector<std::string> outputs;

@@ -1,8 +1,10 @@
 #include "commands/signals.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 namespace paycurl {
@@ -55,6 +57,19 @@ void become_worker() {
 std::optional<Kind> caught_signal() {
   if (g_signal == 0) return std::nullopt;
   return g_signal == SIGINT ? Kind::interrupted : Kind::terminated;
+}
+
+Result<> pause_for(std::chrono::milliseconds length) {
+  const auto end = std::chrono::steady_clock::now() + length;
+  while (!caught_signal()) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return {};
+    pollfd signals{watch_signals(), POLLIN, 0};
+    const auto millis = std::min<std::chrono::milliseconds::rep>(left.count(), 3'600'000);
+    ::poll(&signals, 1, static_cast<int>(millis));
+  }
+  return Error{*caught_signal(), "stopped by a signal"};
 }
 
 }  // namespace paycurl

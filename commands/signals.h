@@ -2,16 +2,20 @@
 // once.
 #pragma once
 
+#include <chrono>
 #include <csignal>
 #include <optional>
 
-#include "src/base/error.h"
+#include "src/base/result.h"
 
 namespace paycurl {
 
 /// Starts to watch. SIGPIPE is ignored: writes fail instead. Returns a descriptor that becomes
 /// readable with the first signal.
 int watch_signals();
+
+/// Waits that long, or until a signal comes: Kind::interrupted or terminated.
+Result<> pause_for(std::chrono::milliseconds length);
 
 /// Kind::interrupted or terminated once a signal came.
 std::optional<Kind> caught_signal();

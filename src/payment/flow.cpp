@@ -1,6 +1,8 @@
 #include "src/payment/flow.h"
 
+#include <charconv>
 #include <chrono>
+#include <utility>
 
 #include "src/payment/identity.h"
 #include "src/payment/redirect.h"
@@ -22,6 +24,19 @@ double millis_since(steady_clock::time_point start) {
 
 Error status_error(int status) {
   return {Kind::http_status, "the server answered " + std::to_string(status)};
+}
+
+constexpr int kTooLarge = 63;  // libcurl's number
+
+std::string seconds(http::Duration length) {
+  std::string text = std::to_string(length.count() / 1000);
+  const auto millis = length.count() % 1000;
+  if (millis != 0) text += "." + std::to_string(1000 + millis).substr(1);
+  return text + " s";
+}
+
+Error too_large() {
+  return http::transport_error(kTooLarge, "the body is larger than --max-filesize allows");
 }
 
 }  // namespace
@@ -61,7 +76,9 @@ bool Flow::Run::take_token() {
   const std::string& protocol = options_.preference.protocol;
   const bool wanted = options_.pay && !options_.stop_at_offers && parts_.tokens != nullptr &&
                       (protocol.empty() || protocol == "l402") && !request_.url.websocket;
-  if (!wanted || request_.headers.find("authorization") != nullptr) return false;
+  const bool names_user =
+      request_.headers.find("authorization") != nullptr || !request_.user.empty();
+  if (!wanted || names_user) return false;
   const bool safe =
       request_.url.scheme == "https" ? !options_.unverified_tls : request_.url.is_loopback();
   if (!safe && !options_.preference.allow_http) return false;
@@ -82,17 +99,64 @@ Outcome Flow::Run::token_refused(const http::Answer& answer) {
                "it is forgotten; run the command again to pay for another", "token_refused"});
 }
 
-/// Sends the request without payment and follows redirects. An answer that asks for payment comes
-/// back; anything else has been delivered or failed, and is in the outcome.
+/// Sends the request without payment, again where --retry says so, and follows redirects. An answer
+/// that asks for payment comes back; anything else has been delivered or failed, and is in the
+/// outcome.
 std::optional<http::Answer> Flow::Run::ask() {
+  if (options_.retry.times == 0 || has_left_) return ask_once();
+  const http::Request first = request_;
+  const bool has_token = has_token_;
+  retries_.emplace(options_.retry, steady_clock::now());
+  while (true) {
+    retry_.reset();
+    auto answer = ask_once();
+    if (!retry_ || !may_ask_again()) {
+      retries_.reset();
+      return answer;
+    }
+    request_ = first;
+    has_token_ = has_token;
+  }
+}
+
+/// Waits until it is time.
+bool Flow::Run::may_ask_again() {
+  outcome_.error.reset();
+  outcome_.payment = PaymentStatus::none;
+  outcome_.head.reset();
+  outcome_.url.reset();
+  outcome_.redirect_url.clear();
+  outcome_.redirects = 0;
+  outcome_.body_size = 0;
+  auto waited = parts_.pause(*retry_);
+  if (!waited) set_error(waited.error());
+  return waited.has_value();
+}
+
+/// True when the request goes again: nothing of what came was printed, or it can be taken back.
+bool Flow::Run::plan_retry(std::optional<http::Duration> wait, const std::string& why) {
+  if (!wait || !parts_.audience.start_over()) return false;
+  retry_ = wait;
+  parts_.audience.note(why + "; asking again in " + seconds(*wait) + ", " +
+                       std::to_string(retries_->left()) + " retries left");
+  return true;
+}
+
+std::optional<http::Answer> Flow::Run::ask_once() {
   const auto start = steady_clock::now();
   while (true) {
     Leg leg(*this, request_, false);
     leg.send(request_);
     if (!leg.result()) {
-      set_error(leg.result().error());
+      const Error& error = leg.result().error();
+      if (retries_) {
+        plan_retry(retries_->after(error, leg.stats().system_error, steady_clock::now()),
+                   error.message);
+      }
+      set_error(error);
       return std::nullopt;
     }
+    if (leg.is_transient()) return std::nullopt;
     if (leg.is_redirect()) {
       if (options_.max_redirects >= 0 && ++outcome_.redirects > options_.max_redirects) {
         set_error(http::transport_error(
@@ -146,6 +210,11 @@ Flow::Run::Fate Flow::Run::fate_of_unpaid(const http::Head& head) {
   // What answers the probe of a WebSocket is not what the user asked for.
   const bool refused = has_token_ && (head.status == 401 || head.status == 402);
   const bool asks = refused || (options_.pay && protocol_for(head) != nullptr);
+  if (!asks && retries_) {
+    const bool fails = options_.fail || options_.stop_at_offers;
+    const auto wait = retries_->after(head, fails, steady_clock::now(), parts_.clock());
+    if (plan_retry(wait, "the server answered " + std::to_string(head.status))) return Fate::retry;
+  }
   return asks || request_.url.websocket ? Fate::collect : Fate::deliver;
 }
 
@@ -154,6 +223,20 @@ Result<> Flow::Run::refuse_free(const http::Head& head) const {
   if (head.status >= 400) return status_error(head.status);
   return Error{Kind::declined, "the answer is free, and an offer was expected", "",
                "expect_amount"};
+}
+
+/// What is paid for still goes into the spool.
+Result<> Flow::Run::refuse_large(const http::Head& head, bool paid) {
+  const std::string* length = head.headers.find("content-length");
+  if (options_.max_body == 0 || length == nullptr) return {};
+  std::uint64_t size = 0;
+  const char* end = length->data() + length->size();
+  const auto read = std::from_chars(length->data(), end, size);
+  const bool is_large = read.ec == std::errc::result_out_of_range || size > options_.max_body;
+  if (!is_large) return {};
+  if (!paid) return too_large();
+  sink_failure_ = too_large();
+  return {};
 }
 
 Result<> Flow::Run::deliver_bytes(std::string_view bytes, bool paid) {
@@ -165,6 +248,10 @@ Result<> Flow::Run::pass_on(std::string_view bytes, bool paid) {
   if (spool_ && paid) spool_->write(bytes);
   if (pieces_until_saved_ > 0 && --pieces_until_saved_ == 0) {
     save_answered();
+  }
+  if (options_.max_body != 0 && std::cmp_greater(outcome_.body_size, options_.max_body)) {
+    if (!paid || !spool_) return too_large();
+    if (!sink_failure_) sink_failure_ = too_large();
   }
   if (sink_failure_) {
     return outcome_.body_size > Spool::kMaxBody ? Result<>(*sink_failure_) : Result<>();
@@ -218,7 +305,7 @@ std::vector<Offer> Flow::Run::read_offers(const http::Answer& answer) {
   terms.arrival.unverified_tls = !terms.arrival.plain_http && options_.unverified_tls;
   const bool direct = signing_ || (answer.head.peer_port == answer.url.port &&
                                    http::is_loopback_address(answer.head.peer_ip));
-  terms.arrival.loopback = answer.url.is_loopback() && direct;
+  terms.arrival.loopback = answer.head.local_socket || (answer.url.is_loopback() && direct);
   return examine(std::move(challenges), parts_.methods, terms);
 }
 

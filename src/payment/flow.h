@@ -18,6 +18,7 @@
 #include "src/payment/problem.h"
 #include "src/payment/protocol.h"
 #include "src/payment/redirect.h"
+#include "src/payment/retry.h"
 #include "src/payment/selection.h"
 #include "wallet/spool.h"
 
@@ -39,6 +40,9 @@ class Audience {
   virtual Result<> prepare() = 0;
   virtual Result<> head(const http::Head& head, HeadRole role) = 0;
   virtual Result<> body(std::string_view bytes) = 0;
+  /// Forgets the answer that was begun: another one comes in its place. False when that cannot be,
+  /// as it was printed.
+  virtual bool start_over() = 0;
   /// A message of a WebSocket.
   virtual Result<> message(std::string_view data) = 0;
   /// The offers, examined; `chosen` may be nullptr.
@@ -69,6 +73,8 @@ struct FlowOptions {
   bool follow = false;     ///< -L
   int max_redirects = 50;  ///< negative: any number
   RedirectRules redirects;
+  RetryRules retry;             ///< of what is sent without a credential
+  std::uint64_t max_body = 0;   ///< of an answer that is delivered; 0: any size
   bool pay = true;              ///< --no-pay
   bool stop_at_offers = false;  ///< --inspect, --dry-run
   bool fail = false;            ///< -f, --fail-with-body
@@ -125,6 +131,8 @@ struct FlowParts {
   std::string state_folder;  ///< for the spool
   Audience& audience;
   Clock clock;
+  /// Waits; interrupted or terminated when a signal came. Needed for retries alone.
+  std::function<Result<>(http::Duration)> pause = {};
 };
 
 class Flow {

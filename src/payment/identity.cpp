@@ -46,6 +46,7 @@ Result<std::string> identity_of(const http::Request& request, const std::string&
   if (!body) return body.error();
   add(to_hex(*body));
   add(payer);
+  if (!request.target.empty()) add(request.target);
   for (const http::Header& field : request.headers) {
     if (is_secret_field(field.name) || equals_ignoring_case(field.name, "accept-payment")) continue;
     add(lower(field.name));
@@ -66,6 +67,8 @@ bool is_signing(const Row& row) {
 
 RecordedRequest record_of(const http::Request& request) {
   RecordedRequest record;
+  // What the row has no words for: the same command has them again.
+  if (request.reach || !request.target.empty() || request.url.as_is) record.complete = false;
   for (const http::Header& field : request.headers) {
     if (is_secret_field(field.name)) {
       record.complete = false;

@@ -1,15 +1,36 @@
 #include "src/payment/redirect.h"
 
+#include <algorithm>
+
 namespace paycurl {
+
+namespace {
+
+bool keeps_post(const RedirectRules& rules, int status) {
+  return (status == 301 && rules.keeps_post_301) || (status == 302 && rules.keeps_post_302) ||
+         (status == 303 && rules.keeps_post_303);
+}
+
+}  // namespace
+
+Result<> check_scheme(const http::Url& url, const Schemes& schemes, const char* option) {
+  const std::string scheme = !url.websocket ? url.scheme : url.scheme == "http" ? "ws" : "wss";
+  if (!schemes || std::find(schemes->begin(), schemes->end(), scheme) != schemes->end()) return {};
+  return Error{Kind::usage, std::string(option) + " does not allow " + scheme};
+}
 
 Result<http::Request> redirected(const http::Request& request, const http::Head& head,
                                  const RedirectRules& rules) {
   http::Request next = request;
   auto target = http::resolve(request.url, *head.headers.find("location"));
   if (!target) return std::move(target).error().within("the redirect");
+  if (auto allowed = check_scheme(*target, rules.schemes, "--proto-redir"); !allowed) {
+    return std::move(allowed).error().within("the redirect");
+  }
   const bool to_get = head.status == 303 ||
                       (request.method == "POST" && (head.status == 301 || head.status == 302));
-  if (to_get && !request.is_head()) {
+  const bool stays_post = request.method == "POST" && keeps_post(rules, head.status);
+  if (to_get && !request.is_head() && !stays_post) {
     if (!rules.keeps_method) next.method = "GET";
     next.body.reset();
     next.headers.remove("content-type");
@@ -21,8 +42,9 @@ Result<http::Request> redirected(const http::Request& request, const http::Head&
   if (target->origin() != request.url.origin()) {
     next.headers.remove("authorization");
     next.headers.remove("cookie");
+    next.user.clear();
   }
-  if (!head.peer_ip.empty() && !http::is_private_address(head.peer_ip)) {
+  if (!head.local_socket && !head.peer_ip.empty() && !http::is_private_address(head.peer_ip)) {
     next.peers = http::PeerRule::not_private;
   }
   next.url = std::move(*target);

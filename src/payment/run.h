@@ -28,7 +28,7 @@ class Flow::Run {
   static constexpr http::Duration kProblemTime = std::chrono::seconds(2);
 
   /// What becomes of an answer's body.
-  enum class Fate { deliver, collect, discard };
+  enum class Fate { deliver, collect, discard, retry };
 
   /// One exchange, told to the audience as its head decides.
   class Leg : public http::Stream {
@@ -39,9 +39,15 @@ class Flow::Run {
     Result<> head(const http::Head& head) override {
       head_ = head;
       fate_ = paid_ ? run_.fate_of_paid(head, url_) : run_.fate_of_unpaid(head);
-      if (fate_ == Fate::collect) run_.parts_.client.limit(id_, kProblemTime);
+      if (fate_ == Fate::collect || fate_ == Fate::retry) {
+        run_.parts_.client.limit(id_, kProblemTime);
+      }
+      if (fate_ == Fate::retry) return {};
       if (!paid_ && fate_ == Fate::deliver) {
         if (auto wanted = run_.refuse_free(head); !wanted) return wanted;
+      }
+      if (fate_ == Fate::deliver) {
+        if (auto fits = run_.refuse_large(head, paid_); !fits) return fits;
       }
       const HeadRole role = fate_ == Fate::deliver   ? HeadRole::answer
                             : fate_ == Fate::discard ? HeadRole::redirect
@@ -84,6 +90,7 @@ class Flow::Run {
 
     bool is_delivery() const { return head_ && fate_ == Fate::deliver; }
     bool is_redirect() const { return head_ && fate_ == Fate::discard; }
+    bool is_transient() const { return head_ && fate_ == Fate::retry; }
     const std::optional<http::Head>& head() const { return head_; }
     const Result<>& result() const { return result_; }
     const http::Stats& stats() const { return stats_; }
@@ -115,11 +122,15 @@ class Flow::Run {
   Outcome token_refused(const http::Answer& answer);
   void keep_token();
   std::optional<http::Answer> ask();
+  std::optional<http::Answer> ask_once();
+  bool may_ask_again();
+  bool plan_retry(std::optional<http::Duration> wait, const std::string& why);
   const Protocol* protocol_for(const http::Head& head) const;
   const Protocol* protocol_named(std::string_view name) const;
   Fate fate_of_unpaid(const http::Head& head);
   Fate fate_of_paid(const http::Head& head, const http::Url& url);
   Result<> refuse_free(const http::Head& head) const;
+  Result<> refuse_large(const http::Head& head, bool paid);
   Result<> deliver_bytes(std::string_view bytes, bool paid);
   Result<> pass_on(std::string_view bytes, bool paid);
 
@@ -205,6 +216,8 @@ class Flow::Run {
   bool sent_before_ = false;    // the credential left already, and its answer was lost
   bool can_resend_ = true;      // the request of a row in doubt is whole
   std::optional<Error> sink_failure_;
+  std::optional<Retries> retries_;       // of what is being asked
+  std::optional<http::Duration> retry_;  // what came is not the last: wait that long
 
   bool signing_ = false;   // somebody else makes the request
   bool resuming_ = false;  // nothing new is signed

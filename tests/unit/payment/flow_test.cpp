@@ -117,6 +117,8 @@ struct World {
   std::map<std::string, Amount> prices;
   std::string shown;
   std::vector<std::string> notes;
+  std::vector<std::int64_t> pauses;  ///< between two attempts
+  Result<> paused;                   ///< what ends them
 
   World()
       : database(std::move(**Database::open(folder / "state", true))),
@@ -205,6 +207,11 @@ class Ears : public Audience {
     world_.shown += bytes;
     return {};
   }
+  bool start_over() override {
+    if (!takes_back) return world_.shown.empty();
+    world_.shown.clear();
+    return true;
+  }
   void offers(const std::vector<Offer>&, const Offer*) override {}
   void paying(const Row&) override {}
   void hide(const std::string&) override {}
@@ -214,6 +221,7 @@ class Ears : public Audience {
   void note(const std::string& sentence) override { world_.notes.push_back(sentence); }
   Result<> prepared;
   Result<> sink;
+  bool takes_back = false;  ///< what was shown, as a file does
 
  private:
   World& world_;
@@ -235,7 +243,11 @@ Outcome run(World& world, FlowOptions options = {}, const char* url = "https://a
                   [](const Offer&, const Payer&) { return Result<>(); },
                   world.folder / "state",
                   ears == nullptr ? own : *ears,
-                  [&] { return world.now; }};
+                  [&] { return world.now; },
+                  [&](http::Duration length) {
+                    world.pauses.push_back(length.count());
+                    return world.paused;
+                  }};
   http::Request request;
   request.url = *http::parse_url(url);
   request.headers = world.own_headers;
@@ -260,7 +272,8 @@ Outcome resume(World& world) {
                   [](const Offer&, const Payer&) { return Result<>(); },
                   world.folder / "state",
                   ears,
-                  [&] { return world.now; }};
+                  [&] { return world.now; },
+                  {}};
   return Flow(std::move(parts), {}).resume(*world.ledger.find("last"));
 }
 
@@ -483,6 +496,113 @@ TEST_CASE("a deadline or a signal behind the credential is doubt") {
   }
 }
 
+TEST_CASE("retries end when a credential leaves") {
+  World world;
+  FlowOptions retry;
+  retry.retry.times = 5;
+  retry.retry.all_errors = true;
+  retry.fail = true;
+  int failing = 0;  // of those that come first
+  const auto serve = [&](auto paid) {
+    world.client.server = [&, paid](const http::Request& request) {
+      if (credential(request).empty() && failing-- > 0) return Reply{head_of(503), "no", {}};
+      return credential(request).empty() ? payment_required() : paid(request);
+    };
+  };
+  SUBCASE("what fails before is asked again, and paid once") {
+    failing = 2;
+    serve([&](const http::Request& request) { return honest(world, request); });
+    CHECK(status(run(world, retry)) == 0);
+    CHECK(world.pauses == std::vector<std::int64_t>{1000, 2000});
+    CHECK(world.chain.size() == 1);
+    CHECK(world.shown == "goods");
+  }
+  SUBCASE("what fails behind is not") {
+    serve([](const http::Request&) { return Reply{head_of(503), "no", {}}; });
+    CHECK(status(run(world, retry)) == 107);
+    CHECK(world.client.requests.size() == 2);
+    CHECK(world.pauses.empty());
+  }
+  SUBCASE("a refused payment is not") {
+    serve([](const http::Request&) { return payment_required("c2"); });
+    CHECK(status(run(world, retry)) == 100);
+    CHECK(world.client.requests.size() == 2);
+  }
+  SUBCASE("a 402 that cannot be paid is not") {
+    retry.pay = false;
+    serve([](const http::Request&) { return payment_required(); });
+    CHECK(status(run(world, retry)) == 22);
+    CHECK(world.client.requests.size() == 1);
+  }
+  SUBCASE("they are counted") {
+    failing = 9;
+    serve([](const http::Request&) { return payment_required(); });
+    CHECK(status(run(world, retry)) == 22);
+    CHECK(world.client.requests.size() == 6);
+    CHECK(world.shown == "no");
+  }
+  SUBCASE("a signal ends the wait") {
+    failing = 9;
+    world.paused = Error{Kind::interrupted, "stopped by a signal"};
+    serve([](const http::Request&) { return payment_required(); });
+    CHECK(status(run(world, retry)) == 130);
+    CHECK(world.client.requests.size() == 1);
+  }
+  CHECK(world.ledger.list({})->size() <= 1);
+}
+
+TEST_CASE("an answer that was begun is taken back, or stays") {
+  for (const bool takes_back : {true, false}) {
+    World world;
+    int times = 0;
+    world.client.server = [&](const http::Request&) {
+      Reply reply{head_of(200), "half", {}};
+      if (++times == 1) reply.failure = http::transport_error(18, "cut");
+      return reply;
+    };
+    Ears ears(world);
+    ears.takes_back = takes_back;
+    FlowOptions retry;
+    retry.retry.times = 1;
+    retry.retry.all_errors = true;
+    CHECK(status(run(world, retry, "https://api.example.com/x", &ears)) == (takes_back ? 0 : 18));
+    CHECK(world.shown == "half");
+  }
+}
+
+TEST_CASE("a body that is too large is refused, and kept when it was paid for") {
+  World world;
+  FlowOptions small;
+  small.max_body = 4;
+  world.client.server = [&](const http::Request& request) { return honest(world, request); };
+  const Outcome outcome = run(world, small);
+  CHECK(status(outcome) == 108);
+  CHECK(outcome.row->body_size == 5);
+  CHECK(world.shown.empty());
+  world.client.server = [&](const http::Request&) { return Reply{head_of(200), "goods", {}}; };
+  CHECK(status(run(world, small)) == 63);
+  small.max_body = 5;
+  CHECK(status(run(world, small)) == 0);
+}
+
+TEST_CASE("a payment over plain http may go to a local socket") {
+  const auto pay = [](bool local_socket) {
+    World world;
+    world.client.server = [&](const http::Request& request) {
+      Reply reply = honest(world, request);
+      reply.head.peer_ip = local_socket ? "" : "192.0.2.1";
+      reply.head.local_socket = local_socket;
+      return reply;
+    };
+    const int code = status(run(world, {}, "http://far.example/x"));
+    const auto& last = world.client.requests.back();
+    if (!credential(last).empty()) CHECK(last.peers == http::PeerRule::direct_loopback);
+    return code;
+  };
+  CHECK(pay(true) == 0);
+  CHECK(pay(false) == 102);
+}
+
 TEST_CASE("a truncated answer is paid and not delivered") {
   World world;
   world.client.server = [&](const http::Request& request) {
@@ -585,6 +705,31 @@ TEST_CASE("errors behind a payment") {
   CHECK(status(run(world, fail)) == 108);
 }
 
+TEST_CASE("what a redirect may change") {
+  http::Request request;
+  request.url = *http::parse_url("https://a.example/x");
+  request.method = "POST";
+  request.user = "me:secret";
+  http::Head head = head_of(302);
+  head.headers.add("location", "https://b.example/y");
+  head.peer_ip = "192.0.2.1";
+  RedirectRules rules;
+  CHECK(redirected(request, head, rules)->method == "GET");
+  CHECK(redirected(request, head, rules)->user.empty());
+  CHECK(redirected(request, head, rules)->peers == http::PeerRule::not_private);
+  rules.keeps_post_302 = true;
+  CHECK(redirected(request, head, rules)->method == "POST");
+  head.status = 301;
+  CHECK(redirected(request, head, rules)->method == "GET");
+  head.local_socket = true;
+  CHECK(redirected(request, head, rules)->peers == http::PeerRule::any);
+  rules.schemes = {"http"};
+  CHECK(redirected(request, head, rules).error().kind == Kind::usage);
+  rules.schemes = {"https"};
+  head.headers.replace("location", "/y");
+  CHECK(redirected(request, head, rules)->user == "me:secret");
+}
+
 TEST_CASE("redirects: a credential never leaves the origin that asked for it") {
   World world;
   FlowOptions follow;
@@ -639,7 +784,8 @@ TEST_CASE("redirects: a credential never leaves the origin that asked for it") {
                     [](const Offer&, const Payer&) { return Result<>(); },
                     world.folder / "state",
                     ears,
-                    [&] { return world.now; }};
+                    [&] { return world.now; },
+                    {}};
     http::Request request;
     request.url = *http::parse_url("https://api.example.com/x");
     request.headers.add("Authorization", "Bearer secret");
