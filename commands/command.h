@@ -64,6 +64,7 @@ std::unique_ptr<Command> make_sign();
 std::unique_ptr<Command> make_decode();
 std::unique_ptr<Command> make_services();
 std::unique_ptr<Command> make_doctor();
+std::unique_ptr<Command> make_config();
 std::unique_ptr<Command> make_completions();
 
 }  // namespace paycurl

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "commands/command.h"
+#include "commands/defaults.h"
 #include "commands/help.h"
 #include "commands/json.h"
 #include "commands/options.h"
@@ -163,7 +164,7 @@ void declare_globals(OptionSet& set, Globals& globals, std::string& format, Help
   set.in("Output")
       .value("--color", globals.color, "WHEN", "auto, always or never")
       .flag(has_own_q ? "--disable" : "-q,--disable", globals.no_config,
-            "no config file is read; there is none yet");
+            "skip the config files' defaults; their limits hold");
 }
 
 }  // namespace
@@ -187,7 +188,7 @@ const CommandEntry* find_command(std::string_view name) {
 
 /// Words that later versions will know; a host of that name is asked with `paycurl request NAME`.
 bool is_future_command(std::string_view name) {
-  constexpr std::array<std::string_view, 3> kNames{"validate", "discover", "config"};
+  constexpr std::array<std::string_view, 2> kNames{"validate", "discover"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 
@@ -258,8 +259,19 @@ int show_help(const CommandEntry& entry, const std::vector<std::string>& argumen
   return print(*text) ? 0 : 23;
 }
 
-/// Parses and runs one command.
-int run_command(const CommandEntry& entry, const std::vector<std::string>& arguments) {
+/// Whether the config files have a say in a command; the others work without a home.
+bool reads_config(const CommandEntry& entry) {
+  constexpr std::array<std::string_view, 4> kWithout{"completions", "config", "decode", "doctor"};
+  return std::find(kWithout.begin(), kWithout.end(), entry.name) == kWithout.end();
+}
+
+/// Parses and runs one command. `config` is what the files say when their defaults stand in front
+/// of `arguments`; until then it is nullptr.
+int run_command(const CommandEntry& entry, const std::vector<std::string>& arguments,
+                const Config* config = nullptr) {
+  const auto fail = [config](bool json, const Error& error) {
+    return paycurl::fail(json, config == nullptr ? error : with_place(error, *config));
+  };
   Globals globals;
   std::string format = "text";
   Help help;
@@ -301,6 +313,19 @@ int run_command(const CommandEntry& entry, const std::vector<std::string>& argum
   auto settings = read_settings();
   if (!settings) return fail(globals.json, settings.error());
   globals.settings = std::move(*settings);
+  if (config == nullptr && reads_config(entry)) {
+    const auto read = read_config(globals.settings.config_paths);
+    if (!read) return fail(globals.json, read.error());
+    auto all = default_arguments(entry, *read);
+    if (!all) return fail(globals.json, all.error());
+    if (!all->empty() && !globals.no_config) {
+      all->insert(all->end(), arguments.begin(), arguments.end());
+      return run_command(entry, *all, &*read);
+    }
+    use_config(globals.settings, *read, !globals.no_config);
+  } else if (config != nullptr) {
+    use_config(globals.settings, *config, !globals.no_config);
+  }
   const auto status = command->run(globals);
   return status ? *status : fail(globals.json, status.error());
 }
@@ -326,6 +351,7 @@ const std::vector<CommandEntry>& command_table() {
       {"services", "service", "list | show | endpoints [ID]", "the directory of paid services",
        &make_services},
       {"doctor", "", "", "see whether everything is there that paying needs", &make_doctor},
+      {"config", "", "show | path | init", "the config files, and what they say", &make_config},
       {"completions", "", "bash | zsh | fish", "a completion script for your shell",
        &make_completions},
   };

@@ -45,7 +45,8 @@ std::string kind_name(Kind kind) {
 /// What a script may do about it.
 std::string action_of(const Error& error) {
   const bool is_limit = error.reason == "max_spend" || error.reason == "max_deposit" ||
-                        error.reason == "per_day" || error.reason == "max_fee";
+                        error.reason == "per_day" || error.reason == "max_fee" ||
+                        error.reason == "max_increase";
   switch (error.kind) {
     case Kind::usage:
       return "fix_command";

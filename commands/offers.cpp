@@ -52,7 +52,7 @@ Result<Json> quote_json(const QuoteParts& parts) {
   }
   const Spend& spend = quote.spend;
   const Money& given = spend.swap ? *spend.swap : spend.total;
-  const auto budget = run_budget(spend.total.asset, parts.limits, {parts.spent, {}});
+  const auto budget = run_budget(spend.total.asset, parts.limits, {parts.spent, {}}, spend.origin);
   const Money limit{budget ? budget->limit : Amount(), spend.total.asset};
   const Money left{budget ? budget->left : Amount(), spend.total.asset};
   Json balance;
@@ -104,9 +104,32 @@ std::string describe_quote(const Json& quote) {
   return text + "\n";
 }
 
+namespace {
+
+/// A price that rose is the user's to accept; where nobody can be asked, or a file has the last
+/// word, it is not paid. --yes speaks of prices as they are expected.
+Result<> confirm_increase(const Globals& globals, const RequestOptions& options, const Offer& offer,
+                          Limits& limits) {
+  if (offer.risen->hint == kNoOptionRaises || options.yes || !can_ask(globals.settings)) {
+    return *offer.risen;
+  }
+  std::string question = offer.risen->message;
+  question.replace(0, 1, "T");  // "the price is"
+  const Turn turn(Turn::At::question);
+  const auto answer = ask_yes(globals.settings, question + ". Pay it?");
+  if (!answer || !*answer) return *offer.risen;
+  const Spend& spend = offer.quote->spend;
+  limits.agreed_price = Money{spend.price.value_or(spend.total.amount), spend.total.asset};
+  return {};
+}
+
+}  // namespace
+
 Result<> confirm_payment(const Globals& globals, const RequestOptions& options, const Offer& offer,
-                         const Payer& payer) {
+                         const Payer& payer, Limits& limits) {
   if (const auto signal = caught_signal()) return Error{*signal, "stopped by a signal"};
+  limits.agreed_price.reset();
+  if (offer.risen) return confirm_increase(globals, options, offer, limits);
   if (!options.confirm || options.yes) return {};
   const Spend& spend = offer.quote->spend;
   // A deposit leaves as a whole where no escrow holds it.

@@ -27,8 +27,9 @@ Result<Json> quote_json(const QuoteParts& parts);
 /// The same in a line for people; empty for null.
 std::string describe_quote(const Json& quote);
 
-/// --confirm: asks at the terminal. Kind::declined when the answer is no or nobody can be asked.
+/// --confirm, and a price that rose: asks at the terminal. Kind::declined when the answer is no or
+/// nobody can be asked. A higher price that the user agrees to is noted in `limits`.
 Result<> confirm_payment(const Globals& globals, const RequestOptions& options, const Offer& offer,
-                         const Payer& payer);
+                         const Payer& payer, Limits& limits);
 
 }  // namespace paycurl

@@ -163,6 +163,7 @@ Result<int> PaymentsCommand::run(const Globals& globals) {
   filter_.until = *until;
   if (filter_.limit < 1) return Error{Kind::usage, "--limit is at least 1"};
   if (auto fine = check_arguments(); !fine) return fine.error();
+  limits_ = limits_of_files(globals.settings.config.rules);
   wallet_ = std::make_unique<Wallet>(globals, password_);
   const auto done = [](const Result<>& result) {
     return result ? Result<int>(0) : Result<int>(result.error());

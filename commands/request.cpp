@@ -82,6 +82,7 @@ class RequestCommand : public Command {
   bool takes_remote_name(std::size_t index) const;
   Destination destination_of(const Globals& globals, std::size_t index,
                              const std::string& file_name) const;
+  Result<> check_increase(const http::Request& request, const Offer& offer);
   void add_accept_payment(http::Request& request) const;
   void add_up(const Outcome& outcome, bool again);
   void check_afterwards(Outcome& outcome) const;
@@ -91,7 +92,7 @@ class RequestCommand : public Command {
     std::optional<Money> deposit;
   };
   SessionPlan session_plan(const Offer& offer, const std::string& payer);
-  Result<Json> quote_of(const Outcome& outcome);
+  Result<Json> quote_of(const http::Request& request, const Outcome& outcome);
   Result<> show(const Globals& globals, const http::Request& request, const Outcome& outcome,
                 const RequestAudience& audience, const std::string& file);
   Result<> show_offers(const Globals& globals, const http::Request& request,
@@ -118,6 +119,7 @@ class RequestCommand : public Command {
   std::string run_;                  // names this invocation in the journal
   bool is_worker_ = false;
   std::optional<Error> unready_;  // why this worker can do nothing
+  std::string asked_by_;          // the origin that wants money now
   std::vector<Money> total_;
   std::vector<Channel> used_;    // by the sessions of this run, each once
   bool output_is_gone_ = false;  // nobody takes what goes to stdout
@@ -380,7 +382,6 @@ std::vector<Money> RequestCommand::total() {
 int RequestCommand::close_sessions(const Globals& globals) {
   ClosePlan plan;
   plan.patience = session_choice_of(options_).patience;
-  plan.allow_http = options_.allow_http;
   plan.unverified_tls = options_.insecure;
   plan.deadlines = paid_deadlines_of(options_);
   plan.reach = reach_of(options_.connection, !options_.user.empty() || !options_.bearer.empty());
@@ -388,6 +389,7 @@ int RequestCommand::close_sessions(const Globals& globals) {
   for (const Channel& channel : used_) {
     const auto spender =
         wallet_->spender_of({channel.account, channel.payer}, limits_, channel.method);
+    plan.allow_http = allows_http(limits_.files, channel.origin, options_.allow_http);
     Closed closed;
     closed.channel = channel;
     if (spender) {
@@ -481,21 +483,23 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
                   tokens_.get(),
                   [this, resumed](const std::string& method) {
                     if (resumed == nullptr) {
-                      return wallet_->spender(payer_of(options_), limits_, method);
+                      return wallet_->spender(payer_of(options_, limits_, asked_by_), limits_,
+                                              method);
                     }
                     return wallet_->spender_of({resumed->account, resumed->payer}, limits_, method);
                   },
                   [this](const std::string& method) -> Result<bool> {
                     if (options_.inspect) return false;
-                    return wallet_->has_payer(payer_of(options_), method);
+                    return wallet_->has_payer(payer_of(options_, limits_, asked_by_), method);
                   },
                   [this, &globals](const Offer& offer, const Payer& payer) {
-                    return confirm_payment(globals, options_, offer, payer);
+                    return confirm_payment(globals, options_, offer, payer, limits_);
                   },
                   globals.settings.state_folder,
                   audience,
                   &system_now,
-                  &pause_for};
+                  &pause_for,
+                  [this](const std::string& origin) { asked_by_ = origin; }};
   return Flow(std::move(parts), std::move(flow));
 }
 
@@ -705,12 +709,32 @@ RequestCommand::SessionPlan RequestCommand::session_plan(const Offer& offer,
   return plan;
 }
 
+/// What a real run would say of a price that rose; nobody is asked.
+Result<> RequestCommand::check_increase(const http::Request& request, const Offer& offer) {
+  const Spend& spend = offer.quote->spend;
+  if (!limits_increase(limits_, spend.origin)) return {};
+  const auto state = wallet_->state(false);
+  if (!state) return state.error();
+  if (*state == nullptr) return {};
+  const auto journal = wallet_->ledger();
+  if (!journal) return journal.error();
+  Row row;
+  row.origin = spend.origin;
+  row.http_method = request.method;
+  row.url = offer.challenge->url.text;
+  row.intent = offer.challenge->intent;
+  const auto price = (*journal)->last_price(row, spend.total.asset);
+  if (!price) return price.error();
+  return allow_increase(spend, limits_, {{}, {}, {}, {}, *price});
+}
+
 /// The quote of --dry-run, with what it means for the session's channel.
-Result<Json> RequestCommand::quote_of(const Outcome& outcome) {
+Result<Json> RequestCommand::quote_of(const http::Request& request, const Outcome& outcome) {
   const Offer* chosen = chosen_offer(outcome);
   if (outcome.error || chosen == nullptr) return Json();
-  const auto payer = wallet_->payer(payer_of(options_), chosen->method->name());
+  const auto payer = wallet_->payer(payer_of(options_, limits_, asked_by_), chosen->method->name());
   if (!payer) return payer.error();
+  if (auto fine = check_increase(request, *chosen); !fine) return fine.error();
   http::Client* client = options_.offline ? nullptr : network_.client.get();
   auto quote = quote_json({*chosen, **payer, limits_, total_, client});
   if (!quote) return quote;
@@ -725,7 +749,7 @@ Result<> RequestCommand::show_offers(const Globals& globals, const http::Request
   Json json = inspect_json(request, outcome);
   std::optional<Error> failure;
   if (options_.dry_run) {
-    auto quote = quote_of(outcome);
+    auto quote = quote_of(request, outcome);
     if (!quote) {
       failure = quote.error();
       json.set("quote", Json()).set("error", error_json(*failure));

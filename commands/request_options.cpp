@@ -118,6 +118,8 @@ void declare_payment(OptionSet& set, RequestOptions& o) {
             "at most that much in this run: 0.05, 5:TOKEN (1.00)")
       .list("--max-deposit", o.max_deposit, "LIMIT", "at most that much in the escrow of a channel")
       .value("--max-fee", o.max_fee, "LIMIT", "at most that much network fee for a payment (0.02)")
+      .value("--max-increase", o.max_increase, "PERCENT",
+             "ask, or decline, when the price rose by more since the last payment there")
       .flag("--confirm", o.confirm, "ask on the terminal before paying")
       .flag("--yes", o.yes, "do not ask")
       .value("--expect-amount", o.expect_amount, "X", "pay only this price: 0.01 or '<=0.01'")
@@ -316,29 +318,45 @@ Result<> check_request_options(const RequestOptions& o, const Globals& globals) 
   return {};
 }
 
-Result<Limits> limits_of(const RequestOptions& options, const Settings& settings) {
-  Limits limits;
-  std::vector<std::string> given = options.max_spend;
-  if (given.empty() && settings.max_spend) given = {*settings.max_spend};
-  for (std::size_t i = 0; i < given.size(); ++i) {
-    auto limit = parse_limit(given[i]);
-    if (!limit) return std::move(limit).error().within("--max-spend");
-    // A limit replaces the default, or an earlier limit, on the same unit.
-    std::erase_if(limits.max_spend, [&](const Limit& old) { return old.unit == limit->unit; });
-    limits.max_spend.push_back(std::move(*limit));
-  }
-  given = options.max_deposit;
-  if (given.empty() && settings.max_deposit) given = {*settings.max_deposit};
+namespace {
+
+/// Limits of an option or a variable take the place of all others on the same unit.
+Result<> give(std::vector<Limit>& limits, const std::vector<std::string>& given,
+              const char* option) {
   for (const std::string& text : given) {
     auto limit = parse_limit(text);
-    if (!limit) return std::move(limit).error().within("--max-deposit");
-    limits.max_deposit.push_back(std::move(*limit));
+    if (!limit) return std::move(limit).error().within(option);
+    limit->source = Limit::Source::given;
+    replace_limit(limits, std::move(*limit));
   }
+  return {};
+}
+
+/// What the option says, else what the variable does.
+std::vector<std::string> given_of(const std::vector<std::string>& option,
+                                  const std::optional<std::string>& variable) {
+  return option.empty() && variable ? std::vector<std::string>{*variable} : option;
+}
+
+}  // namespace
+
+Result<Limits> limits_of(const RequestOptions& options, const Settings& settings) {
+  Limits limits = limits_of_files(settings.config.rules);
+  auto given =
+      give(limits.max_spend, given_of(options.max_spend, settings.max_spend), "--max-spend");
+  if (!given) return given.error();
+  given = give(limits.max_deposit, given_of(options.max_deposit, settings.max_deposit),
+               "--max-deposit");
+  if (!given) return given.error();
   if (!options.max_fee.empty()) {
-    auto limit = parse_limit(options.max_fee);
-    if (!limit) return std::move(limit).error().within("--max-fee");
-    std::erase_if(limits.max_fee, [&](const Limit& old) { return old.unit == limit->unit; });
-    limits.max_fee.push_back(std::move(*limit));
+    given = give(limits.max_fee, {options.max_fee}, "--max-fee");
+    if (!given) return given.error();
+  }
+  if (!options.max_increase.empty()) {
+    auto increase = parse_increase(options.max_increase);
+    if (!increase) return std::move(increase).error().within("--max-increase");
+    limits.max_increase = std::move(*increase);
+    limits.max_increase.source = Limit::Source::given;
   }
   if (!options.expect_amount.empty()) {
     auto read = parse_expected_amount(options.expect_amount, limits.expected);
@@ -435,6 +453,13 @@ PayerChoice payer_of(const RequestOptions& options) {
   choice.key_fd = options.key_fd;
   if (!options.key_file.empty()) choice.key_file = options.key_file;
   choice.wallet_fd = options.wallet_fd;
+  return choice;
+}
+
+PayerChoice payer_of(const RequestOptions& options, const Limits& limits, std::string_view origin) {
+  PayerChoice choice = payer_of(options);
+  const std::string usual = account_for(limits.files, origin);
+  if (!usual.empty()) choice.usual = usual;
   return choice;
 }
 

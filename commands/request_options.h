@@ -54,7 +54,7 @@ struct RequestOptions {
        allow_http = false;
   std::vector<std::string> max_spend;
   std::vector<std::string> max_deposit;
-  std::string max_fee, deposit;
+  std::string max_fee, max_increase, deposit;
   std::vector<std::string> tokens;
   std::string expect_amount, expect_recipient, expect_currency;
   std::optional<int> expect_status;
@@ -105,6 +105,8 @@ http::Deadlines unpaid_deadlines_of(const RequestOptions& options);
 http::Deadlines paid_deadlines_of(const RequestOptions& options);
 SessionChoice session_choice_of(const RequestOptions& options);
 PayerChoice payer_of(const RequestOptions& options);
+/// The same with the account that the config names for `origin` behind everything else.
+PayerChoice payer_of(const RequestOptions& options, const Limits& limits, std::string_view origin);
 
 /// Adds a field unless the user sent or removed one of that name.
 void add_default(http::Request& request, const std::string& name, const std::string& value);

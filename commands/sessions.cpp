@@ -461,7 +461,9 @@ Closed SessionsCommand::close_one(const Channel& channel, const ClosePlan& plan)
   Closed closed;
   closed.channel = channel;
   const auto spender = spender_of(channel);
-  if (spender) return close_channel(channel, plan, network_, **spender);
+  ClosePlan own = plan;
+  own.allow_http = allows_http(globals_->settings.config.rules, channel.origin, own.allow_http);
+  if (spender) return close_channel(channel, own, network_, **spender);
   closed.error = spender.error();
   return closed;
 }

@@ -131,24 +131,26 @@ Outcome SignCommand::sign(const Globals& globals, const http::Answer& answer) {
   flow.preference.only_charges = true;
   flow.stop_at_offers = options_.dry_run;
   flow.spool = false;
-  FlowParts parts{
-      *network_.client,
-      network_.protocol_list(),
-      network_.method_list(),
-      limits_,
-      {},
-      {},
-      nullptr,
-      [this](const std::string& method) {
-        return wallet_->spender(payer_of(options_), limits_, method);
-      },
-      [this](const std::string& method) { return wallet_->has_payer(payer_of(options_), method); },
-      [this, &globals](const Offer& offer, const Payer& payer) {
-        return confirm_payment(globals, options_, offer, payer);
-      },
-      globals.settings.state_folder,
-      audience,
-      &system_now};
+  const std::string origin = answer.url.origin();
+  FlowParts parts{*network_.client,
+                  network_.protocol_list(),
+                  network_.method_list(),
+                  limits_,
+                  {},
+                  {},
+                  nullptr,
+                  [this, origin](const std::string& method) {
+                    return wallet_->spender(payer_of(options_, limits_, origin), limits_, method);
+                  },
+                  [this, origin](const std::string& method) {
+                    return wallet_->has_payer(payer_of(options_, limits_, origin), method);
+                  },
+                  [this, &globals](const Offer& offer, const Payer& payer) {
+                    return confirm_payment(globals, options_, offer, payer, limits_);
+                  },
+                  globals.settings.state_folder,
+                  audience,
+                  &system_now};
   Outcome outcome = Flow(std::move(parts), std::move(flow)).sign(answer);
   const Kind kind = outcome.error ? outcome.error->kind : Kind::internal;
   if (outcome.chosen == 0 && (kind == Kind::unsupported || kind == Kind::protocol)) {
@@ -195,7 +197,8 @@ Result<> SignCommand::show_plan(const Globals& globals, const http::Url& url,
   json.set("status", 402).set("quote", Json());
   std::optional<Error> failure = outcome.error;
   if (const Offer* chosen = chosen_offer(outcome); chosen != nullptr && !failure) {
-    const auto payer = wallet_->payer(payer_of(options_), chosen->method->name());
+    const auto payer =
+        wallet_->payer(payer_of(options_, limits_, url.origin()), chosen->method->name());
     http::Client* client = options_.offline ? nullptr : network_.client.get();
     auto quote =
         payer ? quote_json({*chosen, **payer, limits_, {}, client}) : Result<Json>(payer.error());

@@ -159,7 +159,9 @@ Result<> Wallet::complete(ChosenAccount& chosen) {
 }
 
 Result<Wallet::Paying*> Wallet::choose(const PayerChoice& choice, std::string_view method) {
-  const auto known = paying_.find(method);
+  // The config may name another account for another host.
+  const std::string key = std::string(method) + " " + choice.usual.value_or("");
+  const auto known = paying_.find(key);
   if (known != paying_.end()) return &known->second;
   const auto all = accounts(false);
   if (!all) return all.error();
@@ -168,7 +170,7 @@ Result<Wallet::Paying*> Wallet::choose(const PayerChoice& choice, std::string_vi
   if (auto completed = complete(*chosen); !completed) return completed.error();
   Account account = chosen->account;
   Paying paying{std::move(*chosen), std::move(account)};
-  return &paying_.emplace(method, std::move(paying)).first->second;
+  return &paying_.emplace(key, std::move(paying)).first->second;
 }
 
 Result<const Account*> Wallet::payer(const PayerChoice& choice, std::string_view method) {
@@ -211,10 +213,10 @@ PayerSource Wallet::source_of(const Payer& payer, std::string_view method) {
   }
   const auto choose_again = [this, choice, payer,
                              name = std::string(method)]() -> Result<ChosenAccount> {
-    const auto known = paying_.find(name);
-    if (known != paying_.end() && known->second.account.name == payer.account &&
-        known->second.account.address == payer.address) {
-      return std::move(known->second.chosen);
+    for (auto& [key, paying] : paying_) {
+      const bool is_it = key.starts_with(name + " ") && paying.account.name == payer.account &&
+                         paying.account.address == payer.address;
+      if (is_it) return std::move(paying.chosen);
     }
     const auto all = accounts(false);
     if (!all) return all.error();

@@ -90,7 +90,7 @@ class Wallet {
   std::optional<Channels> channels_;
   std::optional<Accounts> accounts_;
   std::string run_;
-  std::map<std::string, Paying, std::less<>> paying_;  // by method
+  std::map<std::string, Paying, std::less<>> paying_;  // by method and config's account
   std::vector<Purse> purses_;
 };
 

@@ -11,7 +11,8 @@ SCHEMAS = json.loads((pathlib.Path(__file__).resolve().parent.parent / "man/sche
 SHAPES = (("kind", "decode"), ("authorization", "sign"), ("services", "servicesList"), ("service", "servicesShow"),
           ("serviceId", "servicesEndpoints"), ("quote", "dryRun"), ("offers", "inspect"), ("payments", "paymentsList"), ("results", "paymentsResume"),
           ("accounts", "accountList"), ("account", "accountShow"), ("sessions", "sessionsList"),
-          ("session", "sessionsShow"), ("response", "request"), ("payment", "paymentsShow"), ("checks", "doctor"), ("error", "failed"))
+          ("session", "sessionsShow"), ("response", "request"), ("payment", "paymentsShow"), ("checks", "doctor"),
+           ("config", "config"), ("error", "failed"))
 VALIDATORS = {shape: jsonschema.Draft202012Validator({"$ref": f"#/$defs/{shape}", "$defs": SCHEMAS["$defs"]})
               for shape in (*dict(SHAPES).values(), "sessionsClose")}
 

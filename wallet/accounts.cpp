@@ -115,6 +115,9 @@ Result<ChosenAccount> Accounts::choose_wallet(const PayerChoice& choice) {
     if (!found) return found.error();
     if (found->is_wallet()) return ChosenAccount{std::move(*found)};
   }
+  auto configured = usual_account(choice, true);
+  if (!configured) return configured.error();
+  if (*configured) return ChosenAccount{std::move(**configured)};
   auto usual = default_wallet();
   if (!usual) return usual.error();
   if (*usual) return ChosenAccount{std::move(**usual)};
@@ -145,6 +148,15 @@ Result<ChosenAccount> Accounts::choose_key(const PayerChoice& choice) {
   return choose_named_key(choice);
 }
 
+/// The account that the config names, when it is of that kind.
+Result<std::optional<Account>> Accounts::usual_account(const PayerChoice& choice, bool is_wallet) {
+  const auto& name = choice.usual ? choice.usual : settings_.usual_account;
+  if (!name) return std::optional<Account>();
+  auto found = find(*name);
+  if (!found) return std::move(found).error().within("the config file's account");
+  return found->is_wallet() == is_wallet ? std::optional(std::move(*found)) : std::nullopt;
+}
+
 /// By a name or a variable.
 Result<ChosenAccount> Accounts::choose_named_key(const PayerChoice& choice) {
   std::optional<std::string> name = choice.account;
@@ -168,6 +180,11 @@ Result<ChosenAccount> Accounts::choose_named_key(const PayerChoice& choice) {
     return from_key("env", std::move(*key));
   }
   if (!name) name = settings_.mppx_account;
+  if (!name) {
+    auto configured = usual_account(choice, false);
+    if (!configured) return configured.error();
+    if (*configured) return ChosenAccount{std::move(**configured)};
+  }
   if (!name) {
     auto usual = default_name();
     if (!usual) return usual.error();

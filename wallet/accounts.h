@@ -44,6 +44,8 @@ struct PayerChoice {
   std::optional<int> key_fd;
   std::optional<std::string> key_file;
   std::optional<int> wallet_fd;
+  /// What the config names for who is paid; nothing: what it names for all.
+  std::optional<std::string> usual = {};
 };
 
 /// An account and, where choosing it needed its secret (descriptors, variables), the secret.
@@ -61,11 +63,11 @@ class Accounts {
            PasswordSource password);
 
   /// Who pays what `method` pays. "tempo": --key-fd and --key-file, then -a, PAYCURL_PRIVATE_KEY,
-  /// PAYCURL_ACCOUNT, MPPX_PRIVATE_KEY, MPPX_ACCOUNT, the default. "lightning": --wallet-fd, -a,
-  /// PAYCURL_WALLET, PAYCURL_ACCOUNT, the default. A PAYCURL_ACCOUNT of the other kind says nothing
-  /// about this one; otherwise what was named and cannot be had is Kind::account, never a reason to
-  /// take another identity. The address of a wallet that was handed over is empty: who can read
-  /// connections knows it.
+  /// PAYCURL_ACCOUNT, MPPX_PRIVATE_KEY, MPPX_ACCOUNT, the config's, the default. "lightning":
+  /// --wallet-fd, -a, PAYCURL_WALLET, PAYCURL_ACCOUNT, the config's, the default. A PAYCURL_ACCOUNT
+  /// or a config's account of the other kind says nothing about this one; otherwise what was named
+  /// and cannot be had is Kind::account, never a reason to take another identity. The address of a
+  /// wallet that was handed over is empty: who can read connections knows it.
   Result<ChosenAccount> choose(const PayerChoice& choice, std::string_view method);
   /// The key of a chosen account.
   Result<PrivateKey> open(ChosenAccount chosen);
@@ -98,6 +100,7 @@ class Accounts {
   Result<ChosenAccount> choose_key(const PayerChoice& choice);
   Result<ChosenAccount> choose_named_key(const PayerChoice& choice);
   Result<ChosenAccount> choose_wallet(const PayerChoice& choice);
+  Result<std::optional<Account>> usual_account(const PayerChoice& choice, bool is_wallet);
   bool has_wallet_file(const std::string& name) const;
   void add_unrecorded_wallets(std::vector<Account>& accounts);
   std::string add_keychain(std::vector<Account>& accounts);

@@ -212,6 +212,23 @@ std::vector<Money> read_counted(const Statement& from, int column,
   return counted(money, swap ? read_swap(*swap, money.asset) : std::nullopt, limits);
 }
 
+/// A row's price: what a session pays in the end says nothing about it, its offer does.
+std::optional<Amount> price_of(const Row& row) {
+  if (row.intent != "session") return row.paid.amount;
+  const auto challenge = Json::parse(row.challenge, 1 << 20);
+  if (!challenge) return std::nullopt;
+  const auto encoded = challenge->string_at("request");
+  if (!encoded) return std::nullopt;
+  const auto bytes = from_base64url(*encoded);
+  if (!bytes) return std::nullopt;
+  const auto request = Json::parse(as_text(*bytes), 1 << 20);
+  if (!request) return std::nullopt;
+  const auto amount = request->string_at("amount");
+  const auto price = amount ? Amount::parse(*amount) : std::nullopt;
+  const bool in_satoshi = row.paid.asset.network.starts_with("lightning:");
+  return price && in_satoshi ? price->times(1000) : price;
+}
+
 }  // namespace
 
 std::string_view name_of(PaymentStatus status) {
@@ -492,15 +509,21 @@ Result<std::vector<std::string>> Ledger::origins() {
 
 // A rejected payment counts as well: the server may have broadcast it and lied. So does an intent
 // of the last minute that nothing is known of, which another process may be about to sign.
-Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
+Result<Statement> Ledger::spent_since_midnight(std::string_view payer) {
   const Millis now = clock_();
   auto query = database_.prepare(
-      "SELECT amount, symbol, decimals, token, network, is_dollar, is_test, swap FROM payments "
-      "WHERE payer = ?1 AND time >= ?2 AND (status != 'not_sent' OR session IS NOT NULL OR "
-      "(error_code IS NULL AND time "
-      ">= ?3))");
-  if (!query) return query.error();
+      "SELECT amount, symbol, decimals, token, network, is_dollar, is_test, swap, origin FROM "
+      "payments "
+      "WHERE (?1 = '' OR payer = ?1) AND time >= ?2 AND (status != 'not_sent' OR session IS NOT "
+      "NULL OR (error_code IS NULL AND time >= ?3))");
+  if (!query) return query;
   query->bind(payer).bind(now - now % kDay).bind(now - kStaleIntent);
+  return query;
+}
+
+Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
+  auto query = spent_since_midnight(payer);
+  if (!query) return query.error();
   std::vector<Money> sums;
   while (true) {
     const auto row = query->step();
@@ -508,6 +531,20 @@ Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
     if (!*row) return sums;
     for (const Money& part : read_counted(*query, 0, {})) {
       add_money(sums, part);
+    }
+  }
+}
+
+Result<std::vector<std::pair<std::string, Money>>> Ledger::spent_today_by_origin() {
+  auto query = spent_since_midnight("");
+  if (!query) return query.error();
+  std::vector<std::pair<std::string, Money>> payments;
+  while (true) {
+    const auto row = query->step();
+    if (!row) return row.error();
+    if (!*row) return payments;
+    for (Money& part : read_counted(*query, 0)) {
+      payments.emplace_back(query->text(8), std::move(part));
     }
   }
 }
@@ -603,6 +640,19 @@ Result<> Ledger::check_once(const Row& row) {
   if (!*other) return {};
   return Error{Kind::outcome_unknown, "payment " + (*other)->id + " is the one for this --once key",
                "see how it ended: paycurl payments show " + (*other)->id, "once"};
+}
+
+Result<std::optional<Amount>> Ledger::last_price(const Row& row, const Asset& asset) {
+  auto query = database_.prepare(select(
+      "WHERE origin = ?1 AND http_method = ?2 AND intent = ?3 AND token = ?4 AND network = ?5 AND "
+      "id != ?6 AND status IN ('settled', 'unknown') AND "
+      "substr(url, 1, instr(url || '?', '?') - 1) = ?7 ORDER BY seq DESC LIMIT 1"));
+  if (!query) return query.error();
+  query->bind(row.origin).bind(row.http_method).bind(row.intent).bind(asset.token);
+  query->bind(asset.network).bind(row.id).bind(row.url.substr(0, row.url.find('?')));
+  const auto found = rows(*query);
+  if (!found) return found.error();
+  return found->empty() ? std::nullopt : price_of(found->front());
 }
 
 Result<> Ledger::forget_body(std::string_view id) {

@@ -137,6 +137,12 @@ class Ledger {
   Result<std::vector<std::string>> origins();
   /// What `payer` signed away today (UTC) on every network, money that came back left out.
   Result<std::vector<Money>> spent_today(std::string_view payer);
+  /// What every payer signed away today (UTC), by the origin that got it.
+  Result<std::vector<std::pair<std::string, Money>>> spent_today_by_origin();
+  /// What the newest payment to the endpoint of `row` (method, origin and path, intent, asset) was
+  /// asked for, if it was made or may have been: of a charge what was paid, of a session the price
+  /// of a unit. `row` itself does not count.
+  Result<std::optional<Amount>> last_price(const Row& row, const Asset& asset);
   /// What all processes of that run signed away together, and what they are about to: money that
   /// came back is left out. `limits` decide how swaps count.
   Result<std::vector<Money>> spent_in_run(std::string_view run,
@@ -161,6 +167,7 @@ class Ledger {
   Result<> raise(const Row& row, std::string_view digest);
   Result<std::vector<Row>> rows(Statement& statement);
   Result<std::optional<Row>> newest(std::string_view where, std::string_view value);
+  Result<Statement> spent_since_midnight(std::string_view payer);
 
   Database& database_;
   std::string folder_;

@@ -1,54 +1,12 @@
 #include "wallet/policy.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "src/base/text.h"
 
 namespace paycurl {
 namespace {
-
-/// Amounts of different tokens are compared with this many decimals, which no asset exceeds.
-constexpr int kCommonDecimals = 36;
-
-std::optional<Amount> in_common_units(const Money& money) {
-  std::optional<Amount> amount = money.amount;
-  for (int i = money.asset.decimals; i < kCommonDecimals && amount; ++i) {
-    amount = amount->times(10);
-  }
-  return amount;
-}
-
-Amount from_common_units(Amount amount, int decimals) {
-  for (int i = decimals; i < kCommonDecimals; ++i) {
-    amount = amount.divided_by(10).quotient;
-  }
-  return amount;
-}
-
-bool speaks_of(const Limit& limit, const Asset& asset) {
-  if (limit.unit == "usd") return asset.is_dollar;
-  if (limit.unit == "sat") return asset.network.starts_with("lightning:");
-  if (equals_ignoring_case(limit.unit, asset.token)) return !asset.token.empty();
-  // A symbol names a token only where the symbol is ours: another token may call itself the same.
-  return asset.is_dollar && equals_ignoring_case(limit.unit, asset.symbol);
-}
-
-/// A limit in common units. A satoshi is a thousand of Lightning's base units (millisatoshi).
-Amount value_of(const Limit& limit, const Asset& asset) {
-  const int shift = limit.unit == "sat" ? asset.decimals - 3 : 0;
-  return parse_units(limit.amount, kCommonDecimals - shift).value_or(Amount());
-}
-
-/// The sum of what `limit` speaks of, or nothing when it does not fit into 256 bits.
-std::optional<Amount> sum(const Limit& limit, const std::vector<Money>& spent) {
-  std::optional<Amount> total = Amount();
-  for (const Money& money : spent) {
-    if (!speaks_of(limit, money.asset)) continue;
-    const auto part = in_common_units(money);
-    total = total && part ? total->plus(*part) : std::nullopt;
-  }
-  return total;
-}
 
 Money money_of(Amount common, const Asset& asset) {
   return {from_common_units(common, asset.decimals), asset};
@@ -62,86 +20,290 @@ std::string as_limit(const Money& money) {
                                                        : number + ":" + money.asset.token;
 }
 
-Error over_limit(const Spend& spend, Amount limit, const char* reason, const std::string& option) {
-  const Money allowed = money_of(limit, spend.total.asset);
-  Error error{Kind::declined, describe(spend.total) + " is more than " + option + " allows (" +
-                                  describe(allowed) + ")"};
+/// What a limit is called: the option, or its place in a file.
+std::string name_of(const Limit& limit, const char* option) {
+  return limit.place.empty() ? option : printable(limit.place);
+}
+
+Error over_limit(const Money& need, Amount limit, const char* reason, const std::string& name) {
+  const Money allowed = money_of(limit, need.asset);
+  Error error{Kind::declined,
+              describe(need) + " is more than " + name + " allows (" + describe(allowed) + ")"};
   error.reason = reason;
-  error.figures = {{Figure::Role::need, spend.total}, {Figure::Role::limit, allowed}};
+  error.figures = {{Figure::Role::need, need}, {Figure::Role::limit, allowed}};
   return error;
 }
 
-/// The limit that speaks most exactly of `asset`: one that names it, then the one on its kind.
-const Limit* limit_on(const Asset& asset, const std::vector<Limit>& limits) {
-  const Limit* found = nullptr;
-  for (const Limit& limit : limits) {
-    if (!speaks_of(limit, asset)) continue;
-    const bool general = limit.unit == "usd" || limit.unit == "sat";
-    if (found == nullptr || !general) found = &limit;
+Result<> check_budget(const Money& need, const Limit& limit, const std::vector<Money>& before,
+                      const char* reason, const std::string& name) {
+  const auto already = sum_of(limit, before);
+  const auto now = in_common_units(need);
+  const auto total = already && now ? already->plus(*now) : std::nullopt;
+  const Amount allowed = value_of(limit, need.asset);
+  if (total && *total <= allowed) return {};
+  Error error = over_limit(need, allowed, reason, name);
+  if (already && !already->is_zero()) {
+    error.message += ", of which " + describe(money_of(*already, need.asset)) + " is used";
+  }
+  return error;
+}
+
+// ---- what files say
+
+using LimitList = std::vector<Limit> Rule::*;
+
+/// The limit of the files on payments to `origin`; the last file that speaks of the asset has it.
+const Limit* host_limit(const Asset& asset, const Limits& limits, std::string_view origin,
+                        LimitList kind) {
+  for (auto file = limits.files.rbegin(); file != limits.files.rend(); ++file) {
+    const auto* said = first_said(rules_for(*file, origin), kind);
+    const Limit* limit = said == nullptr ? nullptr : limit_on(asset, *said);
+    if (limit != nullptr) return limit;
+  }
+  return nullptr;
+}
+
+/// Limits that nothing raises.
+struct Ceiling {
+  const RuleFile* file;
+  const std::vector<Limit>* limits;
+  bool of_host;
+};
+
+std::vector<Ceiling> ceilings(const Limits& limits, std::string_view origin, LimitList kind) {
+  std::vector<Ceiling> found;
+  for (const RuleFile& file : limits.files) {
+    if (!file.is_final) continue;
+    if (!(file.all.*kind).empty()) found.push_back({&file, &(file.all.*kind), false});
+    if (const auto* said = first_said(rules_for(file, origin), kind)) {
+      found.push_back({&file, said, true});
+    }
   }
   return found;
 }
 
-Result<> check_budget(const Spend& spend, const Limit& limit, const std::vector<Money>& before,
-                      const char* reason, const std::string& option) {
-  const auto already = sum(limit, before);
-  const auto now = in_common_units(spend.total);
-  const auto total = already && now ? already->plus(*now) : std::nullopt;
-  const Amount allowed = value_of(limit, spend.total.asset);
-  if (total && *total <= allowed) return {};
-  Error error = over_limit(spend, allowed, reason, option);
-  if (already && !already->is_zero()) {
-    error.message += ", of which " + describe(money_of(*already, spend.total.asset)) + " is used";
+/// Where a file has the last word, nothing may be spent of what it does not speak of.
+Result<> check_ceiling(const Ceiling& ceiling, const Money& need, const std::vector<Money>& before,
+                       const char* reason) {
+  const Limit* limit = limit_on(need.asset, *ceiling.limits);
+  if (limit == nullptr) {
+    Error error{Kind::declined,
+                printable(ceiling.file->path) + " sets no limit for " +
+                    printable(need.asset.symbol, 40) + ", and has the last word",
+                std::string(kNoOptionRaises), reason};
+    error.figures = {{Figure::Role::need, need}};
+    return error;
   }
+  auto checked = check_budget(need, *limit, before, reason, name_of(*limit, "a ceiling"));
+  if (checked) return checked;
+  Error error = checked.error();
+  error.hint = kNoOptionRaises;
   return error;
 }
 
+/// The least of what ceilings leave of `amount`, in the asset's units.
+Amount under_ceilings(Amount amount, const Asset& asset, const Limits& limits,
+                      std::string_view origin, LimitList kind, const Spent& spent) {
+  for (const Ceiling& ceiling : ceilings(limits, origin, kind)) {
+    const Limit* limit = limit_on(asset, *ceiling.limits);
+    if (limit == nullptr) return {};
+    const auto used = sum_of(*limit, ceiling.of_host ? spent.call : spent.run);
+    const auto left = used ? value_of(*limit, asset).minus(*used) : std::nullopt;
+    amount = std::min(amount, from_common_units(left.value_or(Amount()), asset.decimals));
+  }
+  return amount;
+}
+
+std::string host_of(const Spend& spend) {
+  return printable(
+      spend.origin.substr(std::min(spend.origin.find("://") + 3, spend.origin.size())));
+}
+
+Result<> check_pin(const Pin* pin, const char* what, const std::string& found,
+                   const std::string& other, const char* reason) {
+  if (pin == nullptr) return {};
+  for (const std::string& value : pin->values) {
+    if (equals_ignoring_case(value, found)) return {};
+    if (!other.empty() && equals_ignoring_case(value, other)) return {};
+  }
+  return Error{Kind::declined,
+               std::string("the ") + what + " is " + printable(found) + ", which " +
+                   printable(pin->place) + " does not allow",
+               "no option changes it; the file's owner can", reason};
+}
+
+Result<> check_pins(const Spend& spend, const std::vector<const Rule*>& rules) {
+  const Asset& asset = spend.total.asset;
+  const Pin* recipient = first_said(rules, &Rule::recipient);
+  for (const Payee& payee : spend.payees) {
+    auto pinned = check_pin(recipient, "recipient", payee.address, "", "pinned_recipient");
+    if (!pinned) return pinned;
+  }
+  auto pinned = check_pin(first_said(rules, &Rule::currency), "currency", asset.token,
+                          spend.known_asset ? asset.symbol : "", "pinned_currency");
+  if (!pinned) return pinned;
+  pinned = check_pin(first_said(rules, &Rule::network), "network", asset.network,
+                     asset.is_test ? "testnet" : "mainnet", "pinned_network");
+  if (!pinned) return pinned;
+  return check_pin(first_said(rules, &Rule::method), "payment method",
+                   asset.network.substr(0, asset.network.find(':')), "", "pinned_method");
+}
+
+/// Denials and pins.
+Result<> check_rules(const Spend& spend, const Limits& limits) {
+  for (const RuleFile& file : limits.files) {
+    const auto rules = rules_for(file, spend.origin);
+    const Switch* deny = first_said(rules, &Rule::deny);
+    if (deny != nullptr && *deny->on) {
+      return Error{Kind::declined,
+                   "payments to " + host_of(spend) + " are denied by " + printable(deny->place),
+                   "no option changes it; the file's owner can", "denied"};
+    }
+    if (auto pinned = check_pins(spend, rules); !pinned) return pinned;
+  }
+  return {};
+}
+
+// ---- limits
+
+/// What a run may cost, and one request of it.
+struct RunLimits {
+  const Limit* run = nullptr;
+  const Limit* call = nullptr;
+};
+
+RunLimits run_limits(const Asset& asset, const Limits& limits, std::string_view origin) {
+  const Limit* base = limit_on(asset, limits.max_spend);
+  if (base != nullptr && base->source == Limit::Source::given) return {base, nullptr};
+  const Limit* host = host_limit(asset, limits, origin, &Rule::max_spend);
+  if (host == nullptr) return {base, nullptr};
+  const bool covers = base != nullptr && value_of(*base, asset) >= value_of(*host, asset);
+  return {covers ? base : host, host};
+}
+
 Result<> check_run(const Spend& spend, const Limits& limits, const Spent& spent) {
-  const Limit* limit = limit_on(spend.total.asset, limits.max_spend);
-  const std::string& symbol = spend.total.asset.symbol;
-  if (limit == nullptr) {
-    Error error{Kind::declined, "no limit is set for " + printable(symbol, 40),
-                "say what it may cost: --max-spend AMOUNT:" + spend.total.asset.token, "max_spend"};
+  const Asset& asset = spend.total.asset;
+  for (const Ceiling& ceiling : ceilings(limits, spend.origin, &Rule::max_spend)) {
+    const auto& before = ceiling.of_host ? spent.call : spent.run;
+    auto checked = check_ceiling(ceiling, spend.total, before, "max_spend");
+    if (!checked) return checked;
+  }
+  const auto [run, call] = run_limits(asset, limits, spend.origin);
+  if (run == nullptr) {
+    Error error{Kind::declined, "no limit is set for " + printable(asset.symbol, 40),
+                "say what it may cost: --max-spend AMOUNT:" + asset.token, "max_spend"};
     error.figures = {{Figure::Role::need, spend.total}};
     return error;
   }
-  auto checked = check_budget(spend, *limit, spent.run, "max_spend", "--max-spend");
+  Result<> checked;
+  if (call != nullptr) {
+    checked = check_budget(spend.total, *call, spent.call, "max_spend", name_of(*call, ""));
+  }
+  if (checked) {
+    checked = check_budget(spend.total, *run, spent.run, "max_spend", name_of(*run, "--max-spend"));
+  }
   if (checked) return checked;
   Error error = checked.error();
   Amount needed = spend.total.amount;
   for (const Money& money : spent.run) {
-    if (money.asset == spend.total.asset) needed = needed.plus(money.amount).value_or(needed);
+    if (money.asset == asset) needed = needed.plus(money.amount).value_or(needed);
   }
-  error.hint = "to pay it, raise the limit: --max-spend " + as_limit({needed, spend.total.asset});
+  error.hint = "to pay it, raise the limit: --max-spend " + as_limit({needed, asset});
   return error;
 }
 
+/// Of money that is worth something, or of money for tests.
+std::vector<Money> of_kind(std::vector<Money> sums, bool is_test) {
+  std::erase_if(sums, [&](const Money& money) { return money.asset.is_test != is_test; });
+  return sums;
+}
+
+std::vector<Money> spent_at(const std::string& pattern, const Spent& spent) {
+  std::vector<Money> sums;
+  for (const auto& [origin, money] : spent.by_origin) {
+    if (matches_host(pattern, origin)) add_money(sums, money);
+  }
+  return sums;
+}
+
 Result<> check_day(const Spend& spend, const Limits& limits, const Spent& spent) {
-  const Limit* limit =
-      spend.total.asset.is_test ? nullptr : limit_on(spend.total.asset, limits.per_day);
-  if (limit == nullptr) return {};
-  std::vector<Money> today = spent.today;
-  std::erase_if(today, [](const Money& money) { return money.asset.is_test; });
-  auto checked = check_budget(spend, *limit, today, "per_day", "the limit of a day");
+  const Asset& asset = spend.total.asset;
+  const Limit* limit = limit_on(asset, limits.per_day);
+  const bool is_worthless =
+      asset.is_test && limit != nullptr && limit->source == Limit::Source::built_in;
+  const auto today = of_kind(spent.today, asset.is_test);
+  Result<> checked;
+  if (limit != nullptr && !is_worthless) {
+    checked =
+        check_budget(spend.total, *limit, today, "per_day", name_of(*limit, "the limit of a day"));
+  }
+  for (const RuleFile& file : limits.files) {
+    if (checked && file.is_final && !file.all.per_day.empty()) {
+      checked = check_ceiling({&file, &file.all.per_day, false}, spend.total, today, "per_day");
+    }
+    for (const Rule* rule : rules_for(file, spend.origin)) {
+      if (rule->per_day.empty()) continue;
+      const auto before = of_kind(spent_at(rule->host, spent), asset.is_test);
+      const Limit* host = limit_on(asset, rule->per_day);
+      if (checked && (file.is_final || host != nullptr)) {
+        checked = check_ceiling({&file, &rule->per_day, true}, spend.total, before, "per_day");
+      }
+      break;  // the most exact section has it
+    }
+  }
   if (checked) return checked;
   Error error = checked.error();
   error.hint = "it starts again at midnight UTC";
   return error;
 }
 
+/// The limit on an escrow that somebody wrote down; nullptr: what max_spend leaves.
+const Limit* escrow_limit(const Asset& asset, const Limits& limits, std::string_view origin) {
+  const Limit* base = limit_on(asset, limits.max_deposit);
+  if (base != nullptr && base->source == Limit::Source::given) return base;
+  const Limit* host = host_limit(asset, limits, origin, &Rule::max_deposit);
+  return host != nullptr ? host : base;
+}
+
+/// What no limit on fees says otherwise.
+Amount usual_fee(const Money& paid) {
+  constexpr std::uint64_t kLeast = 10'000;  // millisatoshi
+  if (const Limit* limit = limit_on(paid.asset, Limits().max_fee)) {
+    return from_common_units(value_of(*limit, paid.asset), paid.asset.decimals);
+  }
+  if (!paid.asset.network.starts_with("lightning:")) return {};
+  return std::max(Amount(kLeast), paid.amount.divided_by(100).quotient);
+}
+
+Amount fee_limit_without_ceilings(const Money& paid, const Limits& limits,
+                                  std::string_view origin) {
+  const Limit* limit = limit_on(paid.asset, limits.max_fee);
+  if (limit == nullptr || limit->source != Limit::Source::given) {
+    const Limit* host = host_limit(paid.asset, limits, origin, &Rule::max_fee);
+    if (host != nullptr) limit = host;
+  }
+  if (limit == nullptr) return usual_fee(paid);
+  return from_common_units(value_of(*limit, paid.asset), paid.asset.decimals);
+}
+
 Result<> check_deposit(const Spend& spend, const Limits& limits, const Spent& spent) {
   if (spend.escrow.is_zero()) return {};
   const Asset& asset = spend.total.asset;
-  const Amount allowed = deposit_limit(asset, limits, spent);
-  if (spend.escrow <= allowed) return {};
   const Money need{spend.escrow, asset};
-  const auto run = run_budget(asset, limits, spent);
-  const bool by_run = run && limit_on(asset, limits.max_deposit) == nullptr;
+  for (const Ceiling& ceiling : ceilings(limits, spend.origin, &Rule::max_deposit)) {
+    if (auto checked = check_ceiling(ceiling, need, {}, "max_deposit"); !checked) return checked;
+  }
+  const Amount allowed = deposit_limit(asset, limits, spent, spend.origin);
+  if (spend.escrow <= allowed) return {};
+  const auto run = run_budget(asset, limits, spent, spend.origin);
+  const Limit* limit = escrow_limit(asset, limits, spend.origin);
+  const bool by_run = run && limit == nullptr;
   const std::string option = by_run ? "--max-spend" : "--max-deposit";
   const Amount missing = spend.escrow.minus(allowed).value_or(spend.escrow);
   const Amount enough = by_run ? run->limit.plus(missing).value_or(run->limit) : spend.escrow;
   Error error{Kind::declined,
-              "a deposit of " + describe(need) + " is more than " + option +
+              "a deposit of " + describe(need) + " is more than " +
+                  (limit == nullptr ? option : name_of(*limit, option.c_str())) +
                   (by_run ? " leaves (" : " allows (") + describe({allowed, asset}) + ")",
               "to pay it, raise the limit: " + option + " " + as_limit({enough, asset}),
               "max_deposit"};
@@ -153,12 +315,18 @@ Result<> check_fee(const Spend& spend, const Limits& limits) {
   const Asset& asset = spend.fee.asset;
   if (spend.fee.amount.is_zero()) return {};
   const Amount paid = asset == spend.total.asset ? spend.total.amount : Amount();
-  const Amount allowed = fee_limit({paid, asset}, limits);
+  const Amount allowed = fee_limit({paid, asset}, limits, spend.origin);
   if (spend.fee.amount <= allowed) return {};
+  const bool is_final =
+      !ceilings(limits, spend.origin, &Rule::max_fee).empty() &&
+      spend.fee.amount <= fee_limit_without_ceilings({paid, asset}, limits, spend.origin);
   Error error{Kind::declined,
-              "the network may take " + describe(spend.fee) + ", more than --max-fee allows (" +
+              "the network may take " + describe(spend.fee) + ", more than " +
+                  (is_final ? "a config file" : "--max-fee") + " allows (" +
                   describe({allowed, asset}) + ")",
-              "to pay it, raise the limit: --max-fee " + as_limit(spend.fee), "max_fee"};
+              is_final ? std::string(kNoOptionRaises)
+                       : "to pay it, raise the limit: --max-fee " + as_limit(spend.fee),
+              "max_fee"};
   error.figures = {{Figure::Role::need, spend.fee}, {Figure::Role::limit, {allowed, asset}}};
   return error;
 }
@@ -234,28 +402,41 @@ Result<> check_expectations(const Spend& spend, const Expectations& expected) {
   return {};
 }
 
-bool is_decimal(std::string_view text) {
-  return parse_units(text, kCommonDecimals).has_value();
+// ---- prices that rise
+
+/// Whether `now` is more than `last` and the increase together; what cannot be counted is.
+bool is_higher(Amount now, Amount last, const Increase& increase) {
+  constexpr std::uint64_t kWhole = 1'000'000;
+  const auto scaled = now.times(kWhole);
+  const auto most = last.times(kWhole + *increase.millionths);
+  return now > last && (!scaled || !most || *scaled > *most);
+}
+
+Amount highest(Amount last, const Increase& increase) {
+  constexpr std::uint64_t kWhole = 1'000'000;
+  const auto most = last.times(kWhole + *increase.millionths);
+  return most ? most->divided_by(kWhole).quotient : last;
+}
+
+/// The increases that hold for an origin, and whether they are ceilings.
+std::vector<std::pair<const Increase*, bool>> increases_for(const Limits& limits,
+                                                            std::string_view origin) {
+  std::vector<std::pair<const Increase*, bool>> found;
+  const Increase* usual = limits.max_increase.empty() ? nullptr : &limits.max_increase;
+  for (const RuleFile& file : limits.files) {
+    const Increase* host = first_said(rules_for(file, origin), &Rule::max_increase);
+    const bool is_given = usual != nullptr && usual->source == Limit::Source::given;
+    if (host != nullptr && !is_given) usual = host;
+    if (file.is_final && host != nullptr) found.emplace_back(host, true);
+    if (file.is_final && !file.all.max_increase.empty()) {
+      found.emplace_back(&file.all.max_increase, true);
+    }
+  }
+  if (usual != nullptr) found.emplace_back(usual, false);
+  return found;
 }
 
 }  // namespace
-
-Result<Limit> parse_limit(std::string_view text) {
-  const Error bad{Kind::usage, "not a limit: " + printable(text, 60),
-                  "write 0.05 (dollar tokens), 1000sat (Lightning) or 5:TOKEN"};
-  if (text.ends_with("sat")) {
-    const std::string_view amount = text.substr(0, text.size() - 3);
-    if (!is_decimal(amount) || amount.find('.') != std::string_view::npos) return bad;
-    return Limit{std::string(amount), "sat"};
-  }
-  const std::size_t colon = text.find(':');
-  const std::string_view amount = text.substr(0, colon);
-  if (!is_decimal(amount)) return bad;
-  if (colon == std::string_view::npos) return Limit{std::string(amount), "usd"};
-  const std::string_view unit = text.substr(colon + 1);
-  if (unit.empty() || unit == "usd" || unit == "sat") return bad;
-  return Limit{std::string(amount), std::string(unit)};
-}
 
 Result<> parse_expected_amount(std::string_view text, Expectations& into) {
   into.amount_at_most = text.starts_with("<=");
@@ -282,42 +463,115 @@ std::vector<Money> counted(const Money& total, const std::optional<Money>& swap,
   return {total, {from_common_units(*lost, swap->asset.decimals), swap->asset}};
 }
 
+Limits limits_of_files(std::vector<RuleFile> files) {
+  Limits limits;
+  for (const RuleFile& file : files) {
+    for (const auto& [from, to] : {std::pair{&file.all.max_spend, &limits.max_spend},
+                                   std::pair{&file.all.per_day, &limits.per_day},
+                                   std::pair{&file.all.max_deposit, &limits.max_deposit},
+                                   std::pair{&file.all.max_fee, &limits.max_fee}}) {
+      for (const Limit& limit : *from) {
+        replace_limit(*to, limit);
+      }
+    }
+    if (!file.all.max_increase.empty()) limits.max_increase = file.all.max_increase;
+  }
+  limits.files = std::move(files);
+  return limits;
+}
+
 Result<> allow(const Spend& spend, const Limits& limits, const Spent& spent) {
+  if (auto ruled = check_rules(spend, limits); !ruled) return ruled;
   if (auto expected = check_expectations(spend, limits.expected); !expected) return expected;
   if (auto payees = check_payees(spend); !payees) return payees;
   if (auto deposit = check_deposit(spend, limits, spent); !deposit) return deposit;
   if (spend.total.amount.is_zero()) return check_fee(spend, limits);
+  if (auto increase = allow_increase(spend, limits, spent); !increase) return increase;
   if (auto run = check_run(spend, limits, spent); !run) return run;
   if (auto day = check_day(spend, limits, spent); !day) return day;
   if (auto swap = check_swap(spend, limits, spent); !swap) return swap;
   return check_fee(spend, limits);
 }
 
-std::optional<Budget> run_budget(const Asset& asset, const Limits& limits, const Spent& spent) {
-  const Limit* limit = limit_on(asset, limits.max_spend);
-  if (limit == nullptr) return std::nullopt;
-  const Amount allowed = value_of(*limit, asset);
-  const auto used = sum(*limit, spent.run);
-  const auto left = used ? allowed.minus(*used) : std::nullopt;
-  return Budget{from_common_units(allowed, asset.decimals),
-                from_common_units(left.value_or(Amount()), asset.decimals)};
+Result<> allow_increase(const Spend& spend, const Limits& limits, const Spent& spent) {
+  if (!spent.last_price) return {};
+  const Asset& asset = spend.total.asset;
+  const Money price{spend.price.value_or(spend.total.amount), asset};
+  const bool is_agreed = limits.agreed_price && limits.agreed_price->asset == asset &&
+                         price.amount <= limits.agreed_price->amount;
+  for (const auto& [increase, is_final] : increases_for(limits, spend.origin)) {
+    if ((is_agreed && !is_final) || !is_higher(price.amount, *spent.last_price, *increase)) {
+      continue;
+    }
+    const Amount most = highest(*spent.last_price, *increase);
+    Error error{Kind::declined,
+                "the price is " + describe(price) + ", and was " +
+                    describe({*spent.last_price, asset}) + " the last time: more than " +
+                    (increase->place.empty() ? "--max-increase" : printable(increase->place)) +
+                    " allows (" + describe({most, asset}) + ")",
+                is_final ? std::string(kNoOptionRaises)
+                         : "to pay it, raise the limit: --max-increase PERCENT",
+                "max_increase"};
+    error.figures = {{Figure::Role::need, price}, {Figure::Role::limit, {most, asset}}};
+    return error;
+  }
+  return {};
 }
 
-Amount fee_limit(const Money& paid, const Limits& limits) {
-  constexpr std::uint64_t kLeast = 10'000;  // millisatoshi
-  if (const Limit* limit = limit_on(paid.asset, limits.max_fee)) {
-    return from_common_units(value_of(*limit, paid.asset), paid.asset.decimals);
-  }
-  if (!paid.asset.network.starts_with("lightning:")) return {};
-  return std::max(Amount(kLeast), paid.amount.divided_by(100).quotient);
+bool limits_increase(const Limits& limits, std::string_view origin) {
+  return !increases_for(limits, origin).empty();
 }
 
-Amount deposit_limit(const Asset& asset, const Limits& limits, const Spent& spent) {
-  if (const Limit* limit = limit_on(asset, limits.max_deposit)) {
-    return from_common_units(value_of(*limit, asset), asset.decimals);
+bool limits_hosts_by_day(const Limits& limits) {
+  return std::any_of(limits.files.begin(), limits.files.end(), [](const RuleFile& file) {
+    return std::any_of(file.hosts.begin(), file.hosts.end(),
+                       [](const Rule& rule) { return !rule.per_day.empty(); });
+  });
+}
+
+std::optional<Budget> run_budget(const Asset& asset, const Limits& limits, const Spent& spent,
+                                 std::string_view origin) {
+  const auto [run, call] = run_limits(asset, limits, origin);
+  if (run == nullptr) return std::nullopt;
+  Amount allowed = value_of(*run, asset);
+  const auto left_of = [&](const Limit& limit, const std::vector<Money>& before) {
+    const auto used = sum_of(limit, before);
+    const auto left = used ? value_of(limit, asset).minus(*used) : std::nullopt;
+    return left.value_or(Amount());
+  };
+  Amount left = left_of(*run, spent.run);
+  if (call != nullptr) {
+    allowed = std::min(allowed, value_of(*call, asset));
+    left = std::min(left, left_of(*call, spent.call));
   }
-  const auto run = run_budget(asset, limits, spent);
-  return run ? run->left : Amount();
+  const auto under = [&](Amount common, const Spent& before) {
+    return under_ceilings(from_common_units(common, asset.decimals), asset, limits, origin,
+                          &Rule::max_spend, before);
+  };
+  return Budget{under(allowed, {}), under(left, spent)};
+}
+
+Amount fee_limit(const Money& paid, const Limits& limits, std::string_view origin) {
+  Amount allowed = fee_limit_without_ceilings(paid, limits, origin);
+  for (const Ceiling& ceiling : ceilings(limits, origin, &Rule::max_fee)) {
+    const Limit* limit = limit_on(paid.asset, *ceiling.limits);
+    const Amount most = limit == nullptr
+                            ? usual_fee(paid)
+                            : from_common_units(value_of(*limit, paid.asset), paid.asset.decimals);
+    allowed = std::min(allowed, most);
+  }
+  return allowed;
+}
+
+Amount deposit_limit(const Asset& asset, const Limits& limits, const Spent& spent,
+                     std::string_view origin) {
+  Amount allowed;
+  if (const Limit* limit = escrow_limit(asset, limits, origin)) {
+    allowed = from_common_units(value_of(*limit, asset), asset.decimals);
+  } else if (const auto run = run_budget(asset, limits, spent, origin)) {
+    allowed = run->left;
+  }
+  return under_ceilings(allowed, asset, limits, origin, &Rule::max_deposit, {});
 }
 
 }  // namespace paycurl

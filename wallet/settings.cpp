@@ -41,6 +41,13 @@ Result<Settings> read_settings() {
   settings.cache_folder = cache.empty() ? "" : cache + "/paycurl";
   settings.mppx_config_folder = config.empty() ? "" : config + "/mppx";
 
+  const auto named = variable("PAYCURL_CONFIG");
+  if (auto refused = refuse_empty(named, "PAYCURL_CONFIG", Kind::usage); !refused) {
+    return refused.error();
+  }
+  settings.config_paths = config_paths(
+      named.value_or(config.empty() ? "" : config + "/paycurl/config.toml"), named.has_value());
+
   settings.max_spend = variable("PAYCURL_MAX_SPEND");
   settings.max_deposit = variable("PAYCURL_MAX_DEPOSIT");
   settings.network = variable("PAYCURL_NETWORK");
@@ -87,6 +94,30 @@ std::vector<std::pair<std::string, std::string>> proxy_variables() {
     if (auto value = set_variable(name); !value.empty()) found.emplace_back(name, std::move(value));
   }
   return found;
+}
+
+void use_config(Settings& settings, Config config, bool with_defaults) {
+  settings.config = std::move(config);
+  if (!with_defaults) {
+    for (RuleFile& file : settings.config.rules) {
+      for (Rule& rule : file.hosts) {
+        rule.account.clear();
+        if (rule.allow_http.on == true) rule.allow_http = {};
+      }
+    }
+    return;
+  }
+  for (const auto& [key, value] :
+       {std::pair{"network", &settings.network}, std::pair{"method", &settings.method},
+        std::pair{"rpc-url", &settings.rpc_url}, std::pair{"account", &settings.usual_account}}) {
+    const ConfigEntry* entry = settings.config.option(key);
+    if (entry == nullptr || entry->values.empty() || *value) continue;
+    std::string all;
+    for (const std::string& one : entry->values) {
+      all += (all.empty() ? "" : ",") + one;
+    }
+    *value = std::move(all);
+  }
 }
 
 std::optional<std::string> Settings::rpc_url_of(std::uint64_t chain) const {

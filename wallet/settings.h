@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "src/base/result.h"
+#include "wallet/config.h"
 
 namespace paycurl {
 
@@ -22,6 +23,11 @@ struct Settings {
   bool has_private_key = false, has_mppx_private_key = false, has_wallet = false;
   std::optional<std::string> services_url;  ///< PAYCURL_SERVICES_URL, MPPX_SERVICES_URL
   std::string credentials_folder;           ///< systemd's, empty when there is none
+
+  ConfigPaths config_paths;  ///< PAYCURL_CONFIG, else in the XDG folder
+  /// What the files say; empty until `use_config`.
+  Config config;
+  std::optional<std::string> usual_account;  ///< of the files, for when nothing else names one
 
   std::string ca_file, ca_path;  ///< CURL_CA_BUNDLE, SSL_CERT_DIR, SSL_CERT_FILE, as the curl tool
   bool no_prompt = false;
@@ -38,6 +44,9 @@ struct Settings {
 /// The proxies that the environment names, as variable and value, which may hold a password. Read
 /// by libcurl itself.
 std::vector<std::pair<std::string, std::string>> proxy_variables();
+/// Puts what the files say behind the variables: of network, method and rpc-url what they leave
+/// open, of the account `usual_account`. `with_defaults` is false with -q.
+void use_config(Settings& settings, Config config, bool with_defaults);
 
 /// Usage error when a limit is set but empty: a missing CI secret must not mean "no limit". For the
 /// same reason an empty name of an account or a key is Kind::account.

@@ -45,6 +45,8 @@ Result<> Spender::describe_in_row(const Spend& spend) {
   if (spend.attempt != row_.id || spend.payer != payer_.address) {
     return Error{Kind::internal, "a payment that was not begun"};
   }
+  // What files say of hosts would not be asked.
+  if (spend.origin.empty()) return Error{Kind::internal, "a payment to an unknown host"};
   row_.paid.asset = spend.total.asset;
   row_.recipient = spend.payees.empty() ? "" : spend.payees.front().address;
   row_.payer = payer_.address;
@@ -55,8 +57,9 @@ Result<> Spender::describe_in_row(const Spend& spend) {
 }
 
 Result<> Spender::would_allow(const Spend& spend) const {
-  const auto run = ledger_.spent_in_run(run_, limits_.max_spend);
-  return run ? paycurl::allow(spend, limits_, {*run, {}}) : Result<>(run.error());
+  auto run = ledger_.spent_in_run(run_, limits_.max_spend);
+  if (!run) return run.error();
+  return paycurl::allow(spend, limits_, {std::move(*run), {}, signed_for_row()});
 }
 
 std::vector<Money> Spender::signed_in_this_run() const {
@@ -64,7 +67,40 @@ std::vector<Money> Spender::signed_in_this_run() const {
   return run ? std::move(*run) : std::vector<Money>();
 }
 
+std::vector<Money> Spender::signed_for_row() const {
+  return row_.seq == 0 ? std::vector<Money>() : counted(row_.paid, row_.swap);
+}
+
+/// Everything that the limits count, as the journal has it in this transaction. `before` is the row
+/// without what `spend` adds.
+Result<Spent> Spender::spent(const Row& before, const Spend& spend,
+                             const std::vector<Money>& today) {
+  auto run = ledger_.spent_in_run(run_, limits_.max_spend);
+  if (!run) return run.error();
+  Spent sums{std::move(*run), today};
+  if (before.seq != 0) sums.call = counted(before.paid, before.swap);
+  if (limits_hosts_by_day(limits_)) {
+    auto payments = ledger_.spent_today_by_origin();
+    if (!payments) return payments.error();
+    sums.by_origin = std::move(*payments);
+  }
+  if (limits_increase(limits_, spend.origin)) {
+    auto price = ledger_.last_price(row_, spend.total.asset);
+    if (!price) return price.error();
+    sums.last_price = *price;
+  }
+  return sums;
+}
+
+Result<> Spender::check_increase(const Row& row, const Spend& spend) {
+  if (!limits_increase(limits_, spend.origin)) return {};
+  const auto price = ledger_.last_price(row, spend.total.asset);
+  if (!price) return price.error();
+  return allow_increase(spend, limits_, {{}, {}, {}, {}, *price});
+}
+
 Result<Permit> Spender::allow(const Spend& spend) {
+  const Row before = row_;
   if (auto described = describe_in_row(spend); !described) return described.error();
   row_.paid = spend.total;
   row_.swap = spend.swap;
@@ -72,8 +108,8 @@ Result<Permit> Spender::allow(const Spend& spend) {
   row_.run_amount = spend.total.amount;
   row_.status = PaymentStatus::not_sent;
   const auto may_spend = [&](const std::vector<Money>& today) -> Result<> {
-    const auto run = ledger_.spent_in_run(run_, limits_.max_spend);
-    return run ? paycurl::allow(spend, limits_, {*run, today}) : Result<>(run.error());
+    const auto sums = spent(before, spend, today);
+    return sums ? paycurl::allow(spend, limits_, *sums) : Result<>(sums.error());
   };
   if (auto written = ledger_.intend(row_, may_spend); !written) return written.error();
   return Permit(row_.id);
@@ -157,13 +193,13 @@ Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   row_.rebuild = step.rebuild;
   row_.signed_digest = step.digests.empty() ? "" : to_hex(step.digests.front());
   const auto may_spend = [&](const std::vector<Money>& today) -> Result<> {
-    const auto run = ledger_.spent_in_run(run_, limits_.max_spend);
+    const auto sums = spent(before, spend, today);
     const auto others = escrowed(spend.total.asset, step.session);
-    if (!run) return run.error();
+    if (!sums) return sums.error();
     if (!others) return others.error();
     Spend all = spend;  // the limit on deposits is one for all channels of the run
     if (!all.escrow.is_zero()) all.escrow = all.escrow.plus(*others).value_or(all.escrow);
-    return paycurl::allow(all, limits_, {*run, today});
+    return paycurl::allow(all, limits_, *sums);
   };
   const auto alongside = [&]() -> Result<> {
     if (auto done = step.alongside(); !done || spend.escrow.is_zero()) return done;
@@ -199,7 +235,9 @@ Amount Spender::deposit_limit(const Asset& asset, const std::string& session) co
   const auto run = ledger_.spent_in_run(run_, limits_.max_spend);
   const auto others = escrowed(asset, session);
   if (!run || !others) return {};
-  return paycurl::deposit_limit(asset, limits_, {*run, {}}).minus(*others).value_or(Amount());
+  return paycurl::deposit_limit(asset, limits_, {*run, {}, signed_for_row()}, row_.origin)
+      .minus(*others)
+      .value_or(Amount());
 }
 
 Result<Signature> Spender::sign_covered(const Digest& digest) {

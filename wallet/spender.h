@@ -81,6 +81,10 @@ class Spender {
   /// What `allow` would say of the limits of this run, before anything is written.
   Result<> would_allow(const Spend& spend) const;
 
+  /// Whether the price of `spend` rose by more than is allowed since the endpoint of `row` was last
+  /// paid. Kind::declined, max_increase, when it did; `allow` says the same unless the user agreed.
+  Result<> check_increase(const Row& row, const Spend& spend);
+
   /// Signs, and makes the row durable before it returns. `rebuild` is what the signed bytes are
   /// made from; `reference` gives the rail's name of the payment (a transaction hash) where it is
   /// known.
@@ -117,7 +121,9 @@ class Spender {
   /// The most that may lie in the escrow of this session's channel now.
   Amount deposit_limit(const Asset& asset, const std::string& session) const;
   /// The most that the network may take for a payment of `paid`.
-  Amount fee_limit(const Money& paid) const { return paycurl::fee_limit(paid, limits_); }
+  Amount fee_limit(const Money& paid) const {
+    return paycurl::fee_limit(paid, limits_, row_.origin);
+  }
   Channels& channels() { return channels_; }
 
   /// The signature of a row that was signed before: the same bytes, no new money. Kind::internal
@@ -134,6 +140,8 @@ class Spender {
   Result<> check_permit(Permit&& permit);
   Result<> describe_in_row(const Spend& spend);
   Result<Amount> escrowed(const Asset& asset, const std::string& but) const;
+  std::vector<Money> signed_for_row() const;
+  Result<Spent> spent(const Row& before, const Spend& spend, const std::vector<Money>& today);
 
   Ledger& ledger_;
   Channels& channels_;

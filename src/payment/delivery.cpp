@@ -145,7 +145,7 @@ bool Flow::Run::send_paid(const http::Request& request, std::optional<Leg>& leg)
 
 /// Plain http carries a credential straight to this machine, or nowhere.
 void Flow::Run::keep_to_loopback(http::Request& request) const {
-  if (request.url.scheme == "http" && !options_.preference.allow_http) {
+  if (request.url.scheme == "http" && !allows_http(request.url)) {
     request.peers = http::PeerRule::direct_loopback;
   }
 }

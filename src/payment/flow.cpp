@@ -81,7 +81,7 @@ bool Flow::Run::take_token() {
   if (!wanted || names_user) return false;
   const bool safe =
       request_.url.scheme == "https" ? !options_.unverified_tls : request_.url.is_loopback();
-  if (!safe && !options_.preference.allow_http) return false;
+  if (!safe && !allows_http(request_.url)) return false;
   const auto token = parts_.tokens->find(request_.url.origin());
   if (!token) return false;
   parts_.audience.hide(token->substr(token->rfind(':') + 1));
@@ -383,6 +383,7 @@ Outcome Flow::Run::pay(const http::Answer& answer) {
   outcome_.problem = parse_problem(answer.body);
   outcome_.refusal_body = answer.body;
   outcome_.offers = read_offers(answer);
+  if (parts_.asked_by) parts_.asked_by(request_.url.origin());
   const auto found = choose(outcome_.offers, parts_.has_account);
   const Offer* chosen = found ? *found : nullptr;
   outcome_.chosen = chosen == nullptr ? 0 : chosen->number;
@@ -392,10 +393,24 @@ Outcome Flow::Run::pay(const http::Answer& answer) {
   return purchase(chosen);
 }
 
+/// Notes in the offer that its price rose, so that the user can be asked about it.
+Result<> Flow::Run::compare_price(const Offer& offer) {
+  const auto row = new_row(offer, spender_->payer());
+  if (!row) return row.error();
+  const auto compared = spender_->check_increase(*row, offer.quote->spend);
+  if (compared) return {};
+  if (compared.error().kind != Kind::declined) return compared;
+  for (Offer& noted : outcome_.offers) {
+    if (noted.number == offer.number) noted.risen = compared.error();
+  }
+  return {};
+}
+
 /// Everything that can stop a payment comes here, before the signature: doubts about an earlier
 /// one, outputs that cannot be written, a locked keychain, the user.
 Outcome Flow::Run::purchase(const Offer* chosen) {
   protocol_ = protocol_named(chosen->challenge->protocol);
+  if (parts_.asked_by) parts_.asked_by(chosen->challenge->url.origin());
   const auto spender = parts_.spender(std::string(chosen->method->name()));
   if (!spender) return fail(spender.error());
   spender_ = *spender;
@@ -427,6 +442,7 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
   protocol_ = protocol_named(chosen->challenge->protocol);
   if (auto unlocked = spender_->unlock(); !unlocked) return fail(unlocked.error());
   if (auto completed = complete_quote(*chosen); !completed) return fail(completed.error());
+  if (auto compared = compare_price(*chosen); !compared) return fail(compared.error());
   auto approved = parts_.approve(*chosen, spender_->payer());
   if (!approved) return fail(approved.error());
   if (auto fresh = ask_again_if_expired(chosen); !fresh) return fail(fresh.error());

@@ -133,6 +133,9 @@ struct FlowParts {
   Clock clock;
   /// Waits; interrupted or terminated when a signal came. Needed for retries alone.
   std::function<Result<>(http::Duration)> pause = {};
+  /// Told who asks for money before `spender` and `has_account` are asked: the config may name an
+  /// account for it.
+  std::function<void(const std::string& origin)> asked_by = {};
 };
 
 class Flow {

@@ -118,6 +118,10 @@ class Flow::Run {
     return std::move(outcome_);
   }
 
+  /// Over plain http or unverified TLS.
+  bool allows_http(const http::Url& url) const {
+    return paycurl::allows_http(parts_.limits.files, url.origin(), options_.preference.allow_http);
+  }
   bool take_token();
   Outcome token_refused(const http::Answer& answer);
   void keep_token();
@@ -139,6 +143,7 @@ class Flow::Run {
   Outcome pay(const http::Answer& answer);
   Outcome purchase(const Offer* chosen);
   bool take_known_offer();
+  Result<> compare_price(const Offer& offer);
   Result<> begin_row(const Offer& offer, std::optional<Row> earlier);
   Outcome sign_and_deliver(const Offer& offer);
   std::optional<Credential> make_credential(const Offer& offer);

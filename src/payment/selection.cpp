@@ -40,8 +40,8 @@ std::optional<Refusal> excluded(const Offer& offer, const Preference& preference
   return std::nullopt;
 }
 
-std::optional<Refusal> insecure(const Arrival& arrival, const Preference& preference) {
-  if (preference.allow_http || (!arrival.plain_http && !arrival.unverified_tls)) {
+std::optional<Refusal> insecure(const Arrival& arrival, bool allow_http) {
+  if (allow_http || (!arrival.plain_http && !arrival.unverified_tls)) {
     return std::nullopt;
   }
   if (arrival.plain_http && arrival.loopback) return std::nullopt;
@@ -83,7 +83,8 @@ std::optional<Refusal> unfit(const Challenge& challenge, const Terms& terms) {
   if (bound && (!terms.body || !is_digest_of(*challenge.digest, *terms.body))) {
     return Refusal{"malformed", "its digest is not that of the request body"};
   }
-  return insecure(terms.arrival, terms.preference);
+  return insecure(terms.arrival, allows_http(terms.limits.files, challenge.url.origin(),
+                                             terms.preference.allow_http));
 }
 
 bool is_currency(const Asset& asset, const std::string& wanted) {
@@ -121,6 +122,7 @@ Offer examine_one(std::size_t number, ReadChallenge challenge, const std::vector
     offer.refusal =
         Refusal{"excluded", "--currency leaves out " + quoted(quote->spend.total.asset.symbol)};
   }
+  quote->spend.origin = offer.challenge->url.origin();
   offer.quote = std::move(*quote);
   return offer;
 }

@@ -33,6 +33,7 @@ struct Offer {
   std::optional<Quote> quote;
   std::optional<Refusal> refusal;  ///< why it cannot be paid at all
   std::optional<Error> declined;   ///< why the limits or expectations say no
+  std::optional<Error> risen;      ///< it costs more than the last time, by more than is allowed
 
   bool payable() const { return !refusal; }
 };

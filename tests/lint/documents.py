@@ -144,11 +144,11 @@ def check_commands(sections):
     commands = {line.split()[0] for line in output_of("--help").split("Commands")[1].splitlines()[1:] if line.strip()}
     described = set(re.findall(r"^\.(?:Op )?Cm (\w+)", "\n".join(sections["SYNOPSIS"]), re.M))
     verbs = set()
-    for command in ("account", "sessions", "payments", "services"):
+    for command in ("account", "sessions", "payments", "services", "config"):
         usage = output_of(command, "--help").splitlines()[0]
-        verbs |= {(command, verb) for verb in re.findall(r"[a-z]+(?= \||(?: \[))", usage.split(command, 1)[1])}
-    entries = set(re.findall(r"^\.It Cm (account|sessions|payments|services) (\w+)", "\n".join(sum(sections.values(), [])), re.M))
-    differ("command", commands, described & commands | (described - commands - {"create", "list", "bash"}),
+        verbs |= {(command, verb) for verb in re.findall(r"[a-z]+(?= \|| \[|$)", usage.split(command, 1)[1])}
+    entries = set(re.findall(r"^\.It Cm (account|sessions|payments|services|config) (\w+)", "\n".join(sum(sections.values(), [])), re.M))
+    differ("command", commands, described & commands | (described - commands - {"create", "list", "show", "bash"}),
            "man/paycurl.1 SYNOPSIS")
     differ("command", {" ".join(v) for v in verbs}, {" ".join(v) for v in entries}, "man/paycurl.1")
 

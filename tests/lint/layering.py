@@ -27,7 +27,7 @@ MAY_USE = {
 # Libraries, by the start of their headers' names, and the only folder that may include them.
 LIBRARIES = {
     "nlohmann/": "src/base", "secp256k1": "src/crypto", "openssl/": "src/crypto", "curl/": "src/http", "wslay/": "src/http",
-    "sqlite3": "wallet", "libsecret/": "wallet", "CLI/": "commands",
+    "sqlite3": "wallet", "libsecret/": "wallet", "toml++/": "wallet", "CLI/": "commands",
 }
 
 # What only these files may do. Below `commands` nothing prints, nothing ends the process.

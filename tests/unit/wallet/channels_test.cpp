@@ -327,6 +327,7 @@ Spend voucher_of(Amount amount, Amount escrow, const Asset& asset = kAlpha) {
   spend.escrow = escrow;
   spend.fee = {Amount(), kAlpha};
   spend.payer = kPayer;
+  spend.origin = "https://api.example.com";
   return spend;
 }
 
