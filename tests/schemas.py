@@ -12,7 +12,7 @@ SHAPES = (("kind", "decode"), ("authorization", "sign"), ("services", "servicesL
           ("serviceId", "servicesEndpoints"), ("quote", "dryRun"), ("offers", "inspect"), ("payments", "paymentsList"), ("results", "paymentsResume"),
           ("accounts", "accountList"), ("account", "accountShow"), ("sessions", "sessionsList"),
           ("session", "sessionsShow"), ("response", "request"), ("payment", "paymentsShow"), ("checks", "doctor"),
-           ("config", "config"), ("error", "failed"))
+          ("config", "config"), ("error", "failed"))
 VALIDATORS = {shape: jsonschema.Draft202012Validator({"$ref": f"#/$defs/{shape}", "$defs": SCHEMAS["$defs"]})
               for shape in (*dict(SHAPES).values(), "sessionsClose")}
 

@@ -543,7 +543,7 @@ Result<std::vector<std::pair<std::string, Money>>> Ledger::spent_today_by_origin
     const auto row = query->step();
     if (!row) return row.error();
     if (!*row) return payments;
-    for (Money& part : read_counted(*query, 0)) {
+    for (Money& part : read_counted(*query, 0, {})) {
       payments.emplace_back(query->text(8), std::move(part));
     }
   }

@@ -68,7 +68,7 @@ std::vector<Money> Spender::signed_in_this_run() const {
 }
 
 std::vector<Money> Spender::signed_for_row() const {
-  return row_.seq == 0 ? std::vector<Money>() : counted(row_.paid, row_.swap);
+  return row_.seq == 0 ? std::vector<Money>() : counted(row_.paid, row_.swap, limits_.max_spend);
 }
 
 /// Everything that the limits count, as the journal has it in this transaction. `before` is the row
@@ -78,7 +78,7 @@ Result<Spent> Spender::spent(const Row& before, const Spend& spend,
   auto run = ledger_.spent_in_run(run_, limits_.max_spend);
   if (!run) return run.error();
   Spent sums{std::move(*run), today};
-  if (before.seq != 0) sums.call = counted(before.paid, before.swap);
+  if (before.seq != 0) sums.call = counted(before.paid, before.swap, limits_.max_spend);
   if (limits_hosts_by_day(limits_)) {
     auto payments = ledger_.spent_today_by_origin();
     if (!payments) return payments.error();
