@@ -30,7 +30,7 @@ std::vector<std::string> verbs_of(std::string_view synopsis) {
 struct Values {
   std::string_view option, words, journal;
 };
-constexpr std::array<Values, 22> kValues{{
+constexpr std::array<Values, 23> kValues{{
     {"--account", "", "accounts"},
     {"--session", "auto new", "sessions"},
     {"--swap-from", "auto pathUSD USDC.e", ""},
@@ -47,6 +47,7 @@ constexpr std::array<Values, 22> kValues{{
     {"--color", "auto always never", ""},
     {"--store", "keychain file", ""},
     {"payments --status", "settled unknown rejected not_sent", ""},
+    {"services --status", "active beta deprecated maintenance", ""},
     {"payments --totals", "host day token", ""},
     {"--report", "human json junit tap github", ""},
     {"--fail-on", "error warning", ""},

@@ -14,7 +14,7 @@ _paycurl() {
     lead=${cur%%=*}= prev=${cur%%=*} cur=${cur#*=}
   fi
   if [[ $count -eq 2 && $cur != -* ]]; then
-    take=words list='request account sessions payments completions' journal=urls
+    take=words list='request account sessions payments sign decode services completions' journal=urls
   fi
   case ${words[1]} in
     account)
@@ -77,6 +77,55 @@ _paycurl() {
         --color) take=words list='auto always never' ;;
       esac
       case ${words[2]} in show|resume) operands=payments ;; esac
+      ;;
+    sign)
+      options='--url --dry-run --max-spend --max-fee --confirm --yes --expect-amount --expect-recipient --expect-currency --token --allow-http --method --intent --currency --network --challenge --protocol --push --pull --swap-from --slippage -M --method-option --rpc-url --offline -a --account --key-fd --key-file --password-fd --password-file --wallet-fd -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
+      case $prev in
+        --url) take=words journal=urls ;;
+        --max-spend) take=none ;;
+        --max-fee) take=none ;;
+        --expect-amount) take=none ;;
+        --expect-recipient) take=none ;;
+        --expect-currency) take=none ;;
+        --token) take=none ;;
+        --method) take=words list='tempo lightning' ;;
+        --intent) take=words list='charge session' ;;
+        --currency) take=none ;;
+        --network) take=words list='mainnet testnet signet regtest' ;;
+        --challenge) take=none ;;
+        --protocol) take=words list='auto mpp l402' ;;
+        --swap-from) take=none ;;
+        --slippage) take=none ;;
+        -M|--method-option) take=none ;;
+        --rpc-url) take=none ;;
+        -a|--account) take=words journal=accounts ;;
+        --key-fd) take=none ;;
+        --key-file) take=files ;;
+        --password-fd) take=none ;;
+        --password-file) take=files ;;
+        --wallet-fd) take=none ;;
+        --format) take=words list='text json jsonl csv' ;;
+        --color) take=words list='auto always never' ;;
+      esac
+      ;;
+    decode)
+      options='-v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
+      case $prev in
+        --format) take=words list='text json jsonl csv' ;;
+        --color) take=words list='auto always never' ;;
+      esac
+      ;;
+    services)
+      options='-q --query --category --method --status --refresh --offline -v --verbose -s --silent -j --format -h --help -V --version --color --disable'
+      verbs='list show endpoints'
+      case $prev in
+        -q|--query) take=none ;;
+        --category) take=none ;;
+        --method) take=words list='tempo lightning' ;;
+        --status) take=words list='active beta deprecated maintenance' ;;
+        --format) take=words list='text json jsonl csv' ;;
+        --color) take=words list='auto always never' ;;
+      esac
       ;;
     completions)
       options='-v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
