@@ -11,6 +11,8 @@ namespace {
 /// Which no asset exceeds.
 constexpr int kCommonDecimals = 36;
 
+}  // namespace
+
 bool speaks_of(const Limit& limit, const Asset& asset) {
   if (limit.unit == "usd") return asset.is_dollar;
   if (limit.unit == "sat") return asset.network.starts_with("lightning:");
@@ -18,8 +20,6 @@ bool speaks_of(const Limit& limit, const Asset& asset) {
   // A symbol names a token only where the symbol is ours: another token may call itself the same.
   return asset.is_dollar && equals_ignoring_case(limit.unit, asset.symbol);
 }
-
-}  // namespace
 
 std::optional<Amount> in_common_units(const Money& money) {
   std::optional<Amount> amount = money.amount;

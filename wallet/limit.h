@@ -41,6 +41,7 @@ Result<Increase> parse_increase(std::string_view text);
 /// Puts `limit` in the place of those on the same unit.
 void replace_limit(std::vector<Limit>& limits, Limit limit);
 
+bool speaks_of(const Limit& limit, const Asset& asset);
 /// The limit that speaks most exactly of `asset`: given before others, one that names it before
 /// one on its kind. nullptr when none does.
 const Limit* limit_on(const Asset& asset, const std::vector<Limit>& limits);
