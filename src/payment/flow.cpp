@@ -103,9 +103,8 @@ Outcome Flow::Run::token_refused(const http::Answer& answer) {
 /// that asks for payment comes back; anything else has been delivered or failed, and is in the
 /// outcome.
 std::optional<http::Answer> Flow::Run::ask() {
-  if (options_.retry.times == 0 || has_left_) return ask_once();
+  if (options_.retry.times == 0 || has_left_ || has_token_) return ask_once();
   const http::Request first = request_;
-  const bool has_token = has_token_;
   retries_.emplace(options_.retry, steady_clock::now());
   while (true) {
     retry_.reset();
@@ -115,7 +114,6 @@ std::optional<http::Answer> Flow::Run::ask() {
       return answer;
     }
     request_ = first;
-    has_token_ = has_token;
   }
 }
 

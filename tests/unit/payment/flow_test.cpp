@@ -117,6 +117,7 @@ struct World {
   std::map<std::string, Amount> prices;
   std::string shown;
   std::vector<std::string> notes;
+  Tokens* tokens = nullptr;
   std::vector<std::int64_t> pauses;  ///< between two attempts
   Result<> paused;                   ///< what ends them
 
@@ -237,7 +238,7 @@ Outcome run(World& world, FlowOptions options = {}, const char* url = "https://a
                   world.limits,
                   world.spender->signed_in_this_run(),
                   {},
-                  nullptr,
+                  world.tokens,
                   [&](const std::string&) { return Result<Spender*>(world.spender.get()); },
                   {},
                   [](const Offer&, const Payer&) { return Result<>(); },
@@ -546,6 +547,18 @@ TEST_CASE("retries end when a credential leaves") {
     world.paused = Error{Kind::interrupted, "stopped by a signal"};
     serve([](const http::Request&) { return payment_required(); });
     CHECK(status(run(world, retry)) == 130);
+    CHECK(world.client.requests.size() == 1);
+  }
+  SUBCASE("what carries a token that was paid for before is not") {
+    class OneToken : public Tokens {
+     public:
+      std::optional<std::string> find(const std::string&) override { return "L402 a:b"; }
+      void keep(const std::string&, const std::string&) override {}
+      void forget(const std::string&) override {}
+    } token;
+    world.tokens = &token;
+    world.client.server = [](const http::Request&) { return Reply{head_of(503), "no", {}}; };
+    CHECK(status(run(world, retry)) == 22);
     CHECK(world.client.requests.size() == 1);
   }
   CHECK(world.ledger.list({})->size() <= 1);
