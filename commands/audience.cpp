@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 
@@ -23,11 +24,32 @@ Error write_error(const std::string& file, int code) {
   return http::transport_error(23, "writing " + printable(file) + ": " + std::strerror(code));
 }
 
-Result<int> open_for_writing(const std::string& file, bool follow_links) {
-  const int fd =
-      ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (follow_links ? 0 : O_NOFOLLOW), 0644);
+Result<int> open_for_writing(const std::string& file, bool create_folders = false) {
+  if (create_folders) {
+    if (auto made = create_folders_of(file); !made) return made.error();
+  }
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return write_error(file, errno);
   return fd;
+}
+
+/// Where the bytes of an answer begin (RFC 9110 section 14.4); 0 when it does not say.
+std::uint64_t range_start(const http::Head& head) {
+  const std::string* field = head.headers.find("content-range");
+  if (field == nullptr) return 0;
+  const std::size_t digit = std::min(field->find_first_of("0123456789*"), field->size());
+  std::uint64_t start = 0;
+  std::from_chars(field->data() + digit, field->data() + field->size(), start);
+  return start;
+}
+
+/// Whether -z leaves the answer out, when the server does not.
+bool is_unchanged(const TimeCondition& condition, const http::Head& head) {
+  const std::string* field = head.headers.find("last-modified");
+  const auto modified = field == nullptr ? std::nullopt : http::parse_http_date(*field);
+  if (!modified || *modified == 0 || condition.seconds == 0) return false;
+  if (condition.when == TimeCondition::When::older) return *modified >= condition.seconds;
+  return *modified <= condition.seconds;
 }
 
 /// Whether stdout takes anything: not when it is closed, nor a pipe that nobody reads any more.
@@ -79,39 +101,65 @@ std::string token_of(const http::ServerEvent& event) {
 }  // namespace
 
 RequestAudience::RequestAudience(const Globals& globals, Destination destination)
-    : globals_(globals), to_(std::move(destination)) {}
+    : globals_(globals),
+      to_(std::move(destination)),
+      file_(to_.file),
+      heads_truncated_(to_.append_heads) {}
 
 RequestAudience::~RequestAudience() {
-  for (const int fd : {output_, heads_, captured_fd_}) {
+  for (const int fd : {heads_, etag_, captured_fd_}) {
     if (fd >= 0) ::close(fd);
   }
 }
 
-Result<> RequestAudience::open_output() {
-  if (output_ >= 0 || to_.output.empty() || to_.output == "-") return {};
-  auto opened = open_for_writing(to_.output, to_.follow_links);
+Result<> RequestAudience::open_heads() {
+  if (heads_ >= 0 || to_.dump_header.empty() || to_.dump_header == "-") return {};
+  auto opened = open_for_writing(to_.dump_header, to_.file.create_folders);
   if (!opened) return opened.error();
-  output_ = *opened;
+  heads_ = *opened;
+  if (to_.append_heads) heads_begin_ = std::max<off_t>(::lseek(heads_, 0, SEEK_END), 0);
   return {};
 }
 
 Result<> RequestAudience::prepare() {
-  const bool uses_stdout = to_.output.empty() || to_.output == "-" || to_.dump_header == "-" ||
-                           to_.capture || to_.prints_variables;
+  const bool uses_stdout =
+      file_.is_stdout() || to_.dump_header == "-" || to_.capture || to_.prints_variables;
   if (uses_stdout) {
     if (auto usable = check_stdout(); !usable) return usable;
   }
-  if (heads_ < 0 && !to_.dump_header.empty() && to_.dump_header != "-") {
-    auto opened = open_for_writing(to_.dump_header, true);
+  if (auto opened = open_heads(); !opened) return opened;
+  if (!to_.etag_save.empty() && etag_ < 0) {
+    auto opened = open_for_writing(to_.etag_save);
     if (!opened) return opened.error();
-    heads_ = *opened;
+    etag_ = *opened;
   }
-  return open_output();
+  return file_.prepare();
+}
+
+/// --etag-save: of the answer, whose body follows.
+Result<> RequestAudience::save_etag(const http::Head& head) {
+  const std::string* tag = head.headers.find("etag");
+  if (::ftruncate(etag_, 0) != 0 && errno != EINVAL) return write_error(to_.etag_save, errno);
+  return write_all(etag_, tag == nullptr ? "" : *tag + "\n");
+}
+
+/// -C: an answer that does not go on where the file ends must not be put behind it.
+void RequestAudience::check_resumed(const http::Head& head) {
+  not_resumed_.reset();
+  if (to_.resume_from == 0) return;
+  const std::string* length = head.headers.find("content-length");
+  const bool is_whole = length != nullptr && *length == std::to_string(to_.resume_from);
+  if (head.status < 400 && range_start(head) == to_.resume_from) return;
+  silent_body_ = head.status == 416 || is_whole || (to_.hide_errors_body && head.status >= 400);
+  if (!silent_body_) {
+    not_resumed_ = http::transport_error(
+        33, "the server does not send the rest alone, so the file cannot be continued");
+  }
 }
 
 Result<> RequestAudience::head(const http::Head& head, HeadRole role) {
   const bool about_payment = role == HeadRole::challenge || role == HeadRole::refusal;
-  silent_body_ = to_.hide_errors_body && head.status >= 400;
+  silent_body_ = false;
   if (about_payment) {  // nothing is cut before the payment is decided
     if (!to_.show_challenges) held_heads_.clear();
     held_heads_ += head.raw;
@@ -119,9 +167,21 @@ Result<> RequestAudience::head(const http::Head& head, HeadRole role) {
   }
   std::string raw = to_.show_challenges ? std::exchange(held_heads_, "") + head.raw : head.raw;
   held_heads_.clear();
-  if (to_.include && !silent_body_) {
+  if (role == HeadRole::answer) {
+    file_.take_name(head);
+    if (!to_.etag_save.empty()) {
+      if (auto opened = prepare(); !opened) return opened;
+      if (auto saved = save_etag(head); !saved) return saved;
+    }
+    check_resumed(head);
+  }
+  if (to_.include && !not_resumed_) {
     if (auto written = write_body(raw); !written) return written;
   }
+  // What is paid for is shown, whatever -z says.
+  unchanged_ =
+      role == HeadRole::answer && !paying_ && to_.condition && is_unchanged(*to_.condition, head);
+  silent_body_ = silent_body_ || unchanged_ || (to_.hide_errors_body && head.status >= 400);
   parser_.reset();
   if (role == HeadRole::answer && head.is_event_stream() &&
       to_.events != Destination::Events::raw) {
@@ -136,11 +196,7 @@ Result<> RequestAudience::write_heads(std::string_view raw) {
     printed_ = true;
     return print(raw);
   }
-  if (heads_ < 0) {
-    auto opened = open_for_writing(to_.dump_header, true);
-    if (!opened) return opened.error();
-    heads_ = *opened;
-  }
+  if (auto opened = open_heads(); !opened) return opened;
   if (!std::exchange(heads_truncated_, true) && ::ftruncate(heads_, 0) != 0 && errno != EINVAL) {
     return write_error(to_.dump_header, errno);
   }
@@ -163,6 +219,7 @@ Result<> RequestAudience::capture(std::string_view bytes) {
 }
 
 Result<> RequestAudience::body(std::string_view bytes) {
+  if (not_resumed_) return *not_resumed_;
   if (!parser_) return write_body(bytes);
   auto fed = parser_->feed(bytes);
   auto written = write_body(std::exchange(rendered_, ""));
@@ -172,11 +229,12 @@ Result<> RequestAudience::body(std::string_view bytes) {
 bool RequestAudience::start_over() {
   if (printed_) return false;
   // A pipe or a terminal keeps what it was given.
-  for (const auto& [fd, cut] : {std::pair{output_, &truncated_}, {heads_, &heads_truncated_}}) {
-    if (fd < 0 || !*cut) continue;
-    const bool cut_off = ::ftruncate(fd, 0) == 0 || errno == EINVAL;
-    if (!cut_off || ::lseek(fd, 0, SEEK_SET) != 0) return false;
+  if (!file_.start_over()) return false;
+  if (heads_ >= 0 && heads_truncated_) {
+    const bool cut_off = ::ftruncate(heads_, heads_begin_) == 0 || errno == EINVAL;
+    if (!cut_off || ::lseek(heads_, heads_begin_, SEEK_SET) != heads_begin_) return false;
   }
+  not_resumed_.reset();
   if (captured_fd_ >= 0) {
     ::close(std::exchange(captured_fd_, -1));
     ::unlink(captured_file_.c_str());
@@ -214,17 +272,10 @@ Result<> RequestAudience::write_event(const http::ServerEvent& event) {
 
 Result<> RequestAudience::write_body(std::string_view bytes) {
   if (to_.discard || silent_body_) return {};
-  if (auto opened = open_output(); !opened) return opened;
-  if (output_ >= 0) {
-    if (!truncated_ && ::ftruncate(output_, 0) != 0 && errno != EINVAL) {
-      return write_error(to_.output, errno);
-    }
-    truncated_ = true;
-    return write_all(output_, bytes);
-  }
+  if (!file_.is_stdout()) return file_.write(bytes);
   if (to_.capture) return capture(bytes);
   // As curl: a terminal is not the place for binary data. What was paid for is shown all the same.
-  if (std::exchange(first_bytes_, false) && to_.warn_binary && to_.output != "-" && !paying_ &&
+  if (std::exchange(first_bytes_, false) && to_.warn_binary && to_.file.name != "-" && !paying_ &&
       is_terminal(STDOUT_FILENO) && bytes.substr(0, 2000).find('\0') != std::string_view::npos) {
     Error error = http::transport_error(23, "the body is binary, which could upset your terminal");
     error.hint = "write it to a file with -o FILE, or force it with -o -";
@@ -238,14 +289,14 @@ Result<> RequestAudience::finish(const Outcome& outcome) {
   if (!held_heads_.empty()) {  // a 402 was the last answer
     if (auto written = write_heads(std::exchange(held_heads_, "")); !written) return written;
   }
-  if (to_.show_refusal && !outcome.refusal_body.empty()) return write_body(outcome.refusal_body);
-  const bool shown = outcome.head && outcome.delivered && !silent_body_;
-  if (!shown || to_.discard || truncated_) return {};
-  if (auto opened = open_output(); !opened) return opened;
-  if (output_ >= 0 && ::ftruncate(output_, 0) != 0 && errno != EINVAL) {
-    return write_error(to_.output, errno);
+  if (to_.show_refusal && !outcome.refusal_body.empty()) {
+    return to_.resume_from == 0 ? write_body(outcome.refusal_body) : Result<>();
   }
-  return {};
+  const bool unmet = outcome.head && (outcome.head->status == 304 || unchanged_);
+  const bool shown = outcome.head && outcome.delivered && !silent_body_ && !unmet && !to_.discard;
+  auto made = shown && !not_resumed_ ? file_.make_empty() : Result<>();
+  file_.finish(outcome.head ? &*outcome.head : nullptr, outcome.error.has_value() || !made);
+  return made;
 }
 
 void RequestAudience::offers(const std::vector<Offer>& offers, const Offer* chosen) {
@@ -362,6 +413,13 @@ std::string redacted(char kind, std::string_view line) {
       "authorization", "cookie", "proxy-authorization", "set-cookie", "payment-authorization"};
   constexpr std::array<std::string_view, 5> kSchemes{"basic", "bearer", "digest", "negotiate",
                                                      "payment"};
+  // 'Added cookie name="value" for domain ...', and when it replaces or rejects one.
+  const std::size_t cookie = kind == '*' ? line.find(" cookie ") : std::string_view::npos;
+  if (cookie != std::string_view::npos && line.find('"', cookie) != std::string_view::npos) {
+    const std::size_t begin = line.find('"', cookie), end = line.rfind('"');
+    return printable(line.substr(0, begin), 200) + "<" + std::to_string(end - begin - 1) +
+           " bytes>" + printable(line.substr(end + 1), 200);
+  }
   // libcurl tells the fields of HTTP/2 a second time: "h2h3 [cookie: a=b]", or, newer,
   // "[HTTP/2] [1] [cookie: a=b]"; it cuts long ones.
   const std::size_t before_value = kind == '*' ? line.find(": ") : std::string_view::npos;

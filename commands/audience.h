@@ -5,7 +5,11 @@
 #include <optional>
 #include <string>
 
+#include <sys/types.h>
+
+#include "commands/body_file.h"
 #include "commands/command.h"
+#include "commands/request_options.h"
 #include "src/http/sse.h"
 #include "src/payment/flow.h"
 
@@ -13,16 +17,19 @@ namespace paycurl {
 
 /// Where one URL's answer goes.
 struct Destination {
-  std::string output;             ///< -o: a file; empty or "-": stdout
-  bool follow_links = true;       ///< not for names that came from the URL (-O)
-  std::string dump_header;        ///< -D; "-" is stdout
-  bool include = false;           ///< -i
-  bool show_challenges = false;   ///< -v: heads of answered 402s count as well
-  bool capture = false;           ///< --format json: keep the body for the envelope
-  bool discard = false;           ///< --inspect: the body is of no interest
-  bool hide_errors_body = false;  ///< -f
-  bool show_refusal = false;      ///< --fail-with-body: of a 402 that is not paid, too
-  bool prints_variables = false;  ///< -w, to stdout
+  FilePlan file;                           ///< of the body
+  std::string dump_header;                 ///< -D; "-" is stdout
+  bool append_heads = false;               ///< -D has the heads of earlier URLs
+  std::uint64_t resume_from = 0;           ///< -C: that much is there already
+  std::optional<TimeCondition> condition;  ///< -z, for servers that do not know it
+  std::string etag_save;                   ///< --etag-save: a file
+  bool include = false;                    ///< -i
+  bool show_challenges = false;            ///< -v: heads of answered 402s count as well
+  bool capture = false;                    ///< --format json: keep the body for the envelope
+  bool discard = false;                    ///< --inspect: the body is of no interest
+  bool hide_errors_body = false;           ///< -f
+  bool show_refusal = false;               ///< --fail-with-body: of a 402 that is not paid, too
+  bool prints_variables = false;           ///< -w, to stdout
   enum class Events { raw, json, text };
   Events events = Events::raw;  ///< what becomes of a stream of events
   bool warn_binary = true;      ///< refuse a binary body on a terminal
@@ -52,9 +59,13 @@ class RequestAudience : public Audience {
   /// The captured body and, when it was too large to keep, the file it is in.
   const std::string& captured() const { return captured_; }
   const std::string& captured_file() const { return captured_file_; }
+  /// The file that the body went to; empty for stdout.
+  const std::string& file() const { return file_.path(); }
 
  private:
-  Result<> open_output();
+  Result<> open_heads();
+  Result<> save_etag(const http::Head& head);
+  void check_resumed(const http::Head& head);
   Result<> write_body(std::string_view bytes);
   Result<> write_event(const http::ServerEvent& event);
   Result<> write_heads(std::string_view raw);
@@ -62,10 +73,13 @@ class RequestAudience : public Audience {
 
   const Globals& globals_;
   Destination to_;
-  int output_ = -1;  // of -o, opened without truncation; -1: stdout
-  bool truncated_ = false;
+  BodyFile file_;
   int heads_ = -1;  // of -D
   bool heads_truncated_ = false;
+  off_t heads_begin_ = 0;  // of this URL
+  int etag_ = -1;          // of --etag-save
+  std::optional<Error> not_resumed_;
+  bool unchanged_ = false;                   // says -z
   std::string held_heads_;                   // of 402s, until the answer behind them is there
   std::optional<http::EventParser> parser_;  // of a stream that is not shown as it is
   std::string rendered_;                     // of its events

@@ -3,6 +3,8 @@
 #include <array>
 
 #include "commands/command.h"
+#include "commands/config_lines.h"
+#include "commands/curl_options.h"
 #include "commands/defaults.h"
 #include "commands/help.h"
 #include "commands/json.h"
@@ -21,8 +23,6 @@ struct Spelling {
 constexpr const char* kKnownAuthentication =
     "paycurl knows -u with Basic, --digest, and --oauth2-bearer";
 constexpr auto kSpellings = std::to_array<Spelling>({
-    {"-r", "the chain's node is --rpc-url URL; ranges are not there yet"},
-    {"-J", "a JSON body is --json DATA"},
     {"--json-body", "a JSON body is --json DATA"},
     {"--max-amount", "the limit is --max-spend LIMIT"},
     {"--max-cost", "the limit is --max-spend LIMIT"},
@@ -44,7 +44,13 @@ Error unknown_option(const std::string& option) {
       option.starts_with("--") ? option.substr(0, option.find('=')) : option.substr(0, 2);
   Error error{Kind::usage, "unknown option " + printable(name, 60), "try paycurl --help all"};
   for (const Spelling& spelling : kSpellings) {
-    if (spelling.option == name) error.hint = spelling.hint;
+    if (spelling.option != name) continue;
+    error.hint = spelling.hint;
+    return error;
+  }
+  if (is_curl_option(name)) {
+    error.message = "curl's " + name + " is not in paycurl";
+    error.hint = "docs/curl.md says what there is instead";
   }
   return error;
 }
@@ -259,6 +265,27 @@ int show_help(const CommandEntry& entry, const std::vector<std::string>& argumen
   return print(*text) ? 0 : 23;
 }
 
+/// -K, which may name any option: so all of them have to be declared.
+Result<std::vector<std::string>> with_configs(const CommandEntry& entry,
+                                              const std::vector<std::string>& arguments) {
+  const bool may_mention =
+      std::any_of(arguments.begin(), arguments.end(), [](const std::string& argument) {
+        return argument.starts_with('-') &&
+               (argument.find('K') != std::string::npos || argument.starts_with("--config"));
+      });
+  if (!may_mention || &entry != &command_table().front()) return arguments;
+  CLI::App app;
+  OptionSet set(app, nullptr);
+  const auto command = entry.make();
+  command->declare(set);
+  declare_common_options(set);
+  return with_config_files(arguments, [&](const std::string& name) {
+    const auto* option = app.get_option_no_throw(name);
+    return OptionShape{option != nullptr,
+                       option != nullptr && option->get_items_expected_max() != 0};
+  });
+}
+
 /// Whether the config files have a say in a command; the others work without a home.
 bool reads_config(const CommandEntry& entry) {
   constexpr std::array<std::string_view, 4> kWithout{"completions", "config", "decode", "doctor"};
@@ -267,11 +294,14 @@ bool reads_config(const CommandEntry& entry) {
 
 /// Parses and runs one command. `config` is what the files say when their defaults stand in front
 /// of `arguments`; until then it is nullptr.
-int run_command(const CommandEntry& entry, const std::vector<std::string>& arguments,
+int run_command(const CommandEntry& entry, const std::vector<std::string>& given,
                 const Config* config = nullptr) {
   const auto fail = [config](bool json, const Error& error) {
     return paycurl::fail(json, config == nullptr ? error : with_place(error, *config));
   };
+  const auto expanded = with_configs(entry, given);
+  if (!expanded) return fail(wants_json(given), expanded.error());
+  const std::vector<std::string>& arguments = *expanded;
   Globals globals;
   std::string format = "text";
   Help help;

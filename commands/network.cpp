@@ -10,6 +10,7 @@
 #include "commands/audience.h"
 #include "commands/output.h"
 #include "commands/signals.h"
+#include "commands/trace.h"
 #include "src/base/text.h"
 #include "wallet/keystore.h"
 
@@ -82,7 +83,7 @@ class Meter {
 
 bool wants_meter(const Globals& globals, const RequestOptions& options) {
   if (globals.silent || !options.progress_meter || !is_terminal(STDERR_FILENO)) return false;
-  return !options.outputs.empty() || options.remote_names > 0 || !is_terminal(STDOUT_FILENO);
+  return !options.places.empty() || options.remote_name_all || !is_terminal(STDOUT_FILENO);
 }
 
 /// What all clients of this process have in common.
@@ -96,7 +97,39 @@ http::Settings basic_settings(const Globals& globals) {
   return settings;
 }
 
-std::unique_ptr<http::Client> make_client(const Globals& globals, const RequestOptions& options) {
+/// -b and -c.
+void set_cookies(http::Settings& settings, const RequestOptions& options) {
+  for (const std::string& given : options.cookies) {
+    if (given.find('=') == std::string::npos) settings.cookie_files.push_back(given);
+  }
+  settings.cookie_jar = options.cookie_jar;
+  settings.cookies = !settings.cookie_files.empty() || !settings.cookie_jar.empty();
+}
+
+/// -v and --trace.
+Result<> set_trace(http::Settings& settings, const Globals& globals,
+                   const RequestOptions& options) {
+  const bool on_stderr = globals.verbosity > 0;
+  const bool hexadecimal = !options.trace.empty();
+  const std::string& file = hexadecimal ? options.trace : options.trace_ascii;
+  std::shared_ptr<Trace> trace;
+  if (!file.empty()) {
+    auto opened = Trace::open(file, hexadecimal, options.trace_time);
+    if (!opened) return opened.error();
+    trace = std::make_shared<Trace>(std::move(*opened));
+  }
+  settings.verbose = on_stderr || trace;
+  settings.trace_bodies = trace != nullptr;
+  settings.trace = [=, with_time = options.trace_time](char kind, std::string_view bytes) {
+    if (trace) trace->write(kind, bytes);
+    if (!on_stderr || kind == '{' || kind == '}') return;
+    say((with_time ? trace_time() : "") + std::string(1, kind) + " " + redacted(kind, bytes));
+  };
+  return {};
+}
+
+Result<std::unique_ptr<http::Client>> make_client(const Globals& globals,
+                                                  const RequestOptions& options) {
   http::Settings settings = basic_settings(globals);
   if (options.has_user_agent) settings.user_agent = options.user_agent;
   if (!options.cacert.empty()) settings.ca_file = options.cacert;
@@ -106,10 +139,9 @@ std::unique_ptr<http::Client> make_client(const Globals& globals, const RequestO
   apply(options.connection, settings);
   settings.http_version = options.http_version;
   settings.compressed = options.compressed;
-  settings.verbose = globals.verbosity > 0;
-  settings.trace = [](char kind, std::string_view line) {
-    say(std::string(1, kind) + " " + redacted(kind, line));
-  };
+  set_cookies(settings, options);
+  settings.keep_certificates = options.write_out.find("certs}") != std::string::npos;
+  if (auto traced = set_trace(settings, globals, options); !traced) return traced.error();
   if (wants_meter(globals, options)) {
     settings.progress = [meter = std::make_shared<Meter>(options.progress_bar)](
                             std::int64_t received, std::int64_t expected) {
@@ -196,7 +228,9 @@ lightning::ClientFor client_for(const Globals& globals) {
 
 Result<Network> make_network(const Globals& globals, const RequestOptions& options) {
   Network network;
-  network.client = make_client(globals, options);
+  auto client = make_client(globals, options);
+  if (!client) return client.error();
+  network.client = std::move(*client);
   const auto method_options = method_options_of(globals, options);
   if (!method_options) return method_options.error();
   auto methods = make_methods(*method_options, *network.client);

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "commands/turns.h"
@@ -49,17 +50,32 @@ Result<> print_json(const Json& json) {
   return print(line);
 }
 
+Result<> move_stderr(const std::string& file) {
+  if (file.empty()) return {};
+  int fd = STDOUT_FILENO;
+  if (file != "-") fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0 || ::dup2(fd, STDERR_FILENO) < 0) {
+    return http::transport_error(23, "writing " + printable(file) + ": " + std::strerror(errno));
+  }
+  if (fd != STDOUT_FILENO) ::close(fd);
+  return {};
+}
+
 void hide_from_stderr(const std::string& secret) {
   hidden().push_back(secret);
 }
 
-void say(std::string_view line) {
-  std::string text(line);
+std::string without_hidden(std::string text) {
   for (const std::string& secret : hidden()) {
     remove_all(text, secret);
   }
+  return text;
+}
+
+void say(std::string_view line) {
+  const std::string text = without_hidden(std::string(line)) + "\n";
   const Turn turn(Turn::At::output);
-  (void)write_all(STDERR_FILENO, text + "\n");
+  (void)write_all(STDERR_FILENO, text);
 }
 
 void say_error(const Error& error) {

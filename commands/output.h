@@ -19,6 +19,10 @@ Result<> print(std::string_view text);
 Result<> print_json(const Json& json);
 /// From now on no line on stderr has this text.
 void hide_from_stderr(const std::string& secret);
+/// `text` without what was hidden.
+std::string without_hidden(std::string text);
+/// From now on stderr is this file ("-": stdout); nothing when it is empty.
+Result<> move_stderr(const std::string& file);
 /// Writes a line to stderr; failures have nowhere to go.
 void say(std::string_view line);
 

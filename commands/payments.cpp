@@ -383,7 +383,7 @@ Result<> PaymentsCommand::show(const Globals& globals) {
 
 Outcome PaymentsCommand::resume_one(const Globals& globals, const Row& row) {
   Destination to;
-  to.output = output_;
+  to.file.name = output_;
   to.discard = globals.json && output_.empty();
   RequestAudience audience(globals, to);
   FlowOptions flow;

@@ -127,6 +127,7 @@ class RequestCommand : public Command {
 
 Result<> RequestCommand::set_up(const Globals& globals) {
   collect_body_parts(*set_, options_);
+  if (auto moved = move_stderr(options_.stderr_file); !moved) return moved;
   if (auto fine = check_request_options(options_, globals); !fine) return fine;
   auto limits = limits_of(options_, globals.settings);
   if (!limits) return limits.error();
@@ -219,7 +220,10 @@ Result<> RequestCommand::take_line(const Job& job) {
     const auto kind = line->is_json ? BodyPart::Kind::json : BodyPart::Kind::raw;
     options_.body = {{kind, std::move(*line->body)}};
   }
-  if (!line->output.empty()) options_.outputs = {line->output};
+  if (!line->output.empty()) {
+    options_.outputs = {line->output};
+    options_.places = {{false, line->output}};
+  }
   options_.once = line->once;
   return {};
 }
@@ -364,7 +368,11 @@ int RequestCommand::report(const Globals& globals, const Error& error, std::int6
 int RequestCommand::run_job(const Globals& globals, const Job& job) {
   line_ = job.line;
   if (unready_) return report(globals, *unready_, job.line);
-  if (job.line == 0) return run_one(globals, job, body_);
+  if (job.line == 0) {
+    const auto upload = prepare_upload(options_, job.number);
+    if (!upload) return report(globals, upload.error(), 0);
+    return run_one(globals, job, *upload ? **upload : body_);
+  }
   if (auto taken = take_line(job); !taken) return report(globals, taken.error(), job.line);
   if (!has_own_body_) return run_one(globals, job, body_);
   const auto body = prepare_body(options_);
@@ -409,8 +417,8 @@ int RequestCommand::close_sessions(const Globals& globals) {
 
 /// As curl: each -O speaks of one URL.
 bool RequestCommand::takes_remote_name(std::size_t index) const {
-  const std::size_t named = options_.outputs.size();
-  return index >= named && index - named < static_cast<std::size_t>(options_.remote_names);
+  return index < options_.places.size() ? options_.places[index].remote_name
+                                        : options_.remote_name_all;
 }
 
 /// What a server should know of what we can pay (draft-httpauth-payment-00, client preferences).
@@ -432,13 +440,21 @@ void RequestCommand::add_accept_payment(http::Request& request) const {
 Destination RequestCommand::destination_of(const Globals& globals, std::size_t index,
                                            const std::string& file_name) const {
   Destination to;
-  if (index < options_.outputs.size()) {
-    to.output = options_.outputs[index];
-  } else if (takes_remote_name(index)) {
-    to.output = file_name;
-    to.follow_links = false;
+  if (takes_remote_name(index)) {
+    to.file.name = file_name;
+    to.file.follow_links = false;
+    to.file.name_from_server = options_.remote_header_name;
+  } else if (index < options_.places.size()) {
+    to.file.name = options_.places[index].file;
   }
+  to.file.folder = options_.output_dir;
+  to.file.create_folders = options_.create_dirs;
+  to.file.keep_others = !options_.clobber;
+  to.file.set_time = options_.remote_time;
+  to.file.remove_on_error = options_.remove_on_error;
   to.dump_header = options_.dump_header;
+  to.etag_save = options_.etag_save;
+  if (options_.range.empty()) to.condition = time_condition_of(options_);
   to.include = options_.include || (options_.head && !globals.json);
   to.show_challenges = globals.verbosity > 0;
   to.capture = globals.json;
@@ -529,11 +545,17 @@ int RequestCommand::run_one(const Globals& globals, const Job& job, const Prepar
   const std::size_t index = options_.outputs.empty() || job.line == 0 ? job.number : 0;
   auto prepared = prepare_request(options_, url, body);
   if (!prepared) return report(globals, prepared.error(), job.line);
-  const Destination to = destination_of(globals, index, prepared->file_name);
-  if (takes_remote_name(index) && (to.output.empty() || to.output == "." || to.output == "..")) {
+  Destination to = destination_of(globals, index, prepared->file_name);
+  const std::string& name = to.file.name;
+  if (takes_remote_name(index) && (name.empty() || name == "." || name == "..")) {
     return report(globals, http::transport_error(23, "the URL has no file name for -O"), job.line);
   }
   http::Request& request = prepared->request;
+  const auto there = add_range(options_, to.file.is_stdout() ? "" : to.file.path(), request);
+  if (!there) return report(globals, there.error(), job.line);
+  to.append_heads = job.number > 0;
+  to.resume_from = *there;
+  to.file.append = *there > 0;
   if (brings_credential(request)) options_.pay = false;
   // --inspect shows what everybody is offered, unless the user asks for less; the number that
   // --challenge takes from it must mean the same offer again.
@@ -548,14 +570,13 @@ int RequestCommand::run_one(const Globals& globals, const Job& job, const Prepar
     outcome.error =
         is_paid(outcome) ? not_written(*outcome.row, finished.error()) : finished.error();
   }
-  const bool to_stdout = to.output.empty() || to.output == "-";
-  output_is_gone_ = to_stdout && outcome.error &&
+  output_is_gone_ = to.file.is_stdout() && outcome.error &&
                     (outcome.error->reason == "unwritable" || outcome.error->transport == 23);
   add_up(outcome, again);
   check_afterwards(outcome);
   if (!again || outcome.error) tell(globals, outcome);
-  auto shown = show(globals, request, outcome, audience, to.output);
-  if (shown) shown = write_variables(url, request, outcome, job.number, to.output);
+  auto shown = show(globals, request, outcome, audience, audience.file());
+  if (shown) shown = write_variables(url, request, outcome, job.number, audience.file());
   if (!shown) {
     Error error = shown.error();
     output_is_gone_ = error.transport == 23;

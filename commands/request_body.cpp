@@ -1,4 +1,4 @@
-// From options to a request: URL, method, fields and body, as curl would send them.
+// From options to a request: URL, method and body, as curl would send them.
 #include <algorithm>
 #include <array>
 
@@ -9,9 +9,7 @@
 namespace paycurl {
 namespace {
 
-constexpr std::string_view kAutoReferer = ";auto";
-
-std::string url_encoded(std::string_view text) {
+std::string url_encoded(std::string_view text, bool space_is_plus) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string out;
   for (const char c : text) {
@@ -20,6 +18,8 @@ std::string url_encoded(std::string_view text) {
                        c == '-' || c == '.' || c == '_' || c == '~';
     if (plain) {
       out += c;
+    } else if (c == ' ' && space_is_plus) {
+      out += '+';
     } else {
       out += {'%', kHex[byte >> 4], kHex[byte & 15]};
     }
@@ -38,7 +38,7 @@ Result<std::string> file_text(const std::string& path) {
 /// --data-urlencode: "content", "=content", "name=content", "@file", "name@file".
 Result<std::string> encoded_part(const std::string& value) {
   const std::size_t mark = value.find_first_of("=@");
-  if (mark == std::string::npos) return url_encoded(value);
+  if (mark == std::string::npos) return url_encoded(value, true);
   const std::string name = value.substr(0, mark);
   std::string content = value.substr(mark + 1);
   if (value[mark] == '@') {
@@ -46,7 +46,7 @@ Result<std::string> encoded_part(const std::string& value) {
     if (!text) return text.error();
     content = std::move(*text);
   }
-  return (name.empty() ? "" : name + "=") + url_encoded(content);
+  return (name.empty() ? "" : name + "=") + url_encoded(content, true);
 }
 
 /// Appends one option's value; files of --data lose their line ends, as in curl.
@@ -81,6 +81,7 @@ Result<PreparedBody> form_body(const RequestOptions& options) {
   }
   PreparedBody prepared;
   prepared.content_type = form.content_type();
+  prepared.form = true;
   prepared.body = std::make_shared<const http::Body>(form.finish());
   return prepared;
 }
@@ -96,41 +97,31 @@ Result<> check_url_text(const std::string& url, bool globoff) {
                "with -g they are sent as they are"};
 }
 
-Result<> add_user_fields(const RequestOptions& options, http::Request& request) {
-  std::vector<std::string> lines;
-  for (const std::string& given : options.headers) {
-    if (!given.starts_with('@')) {
-      lines.push_back(given);
-      continue;
-    }
-    const auto text = file_text(given.substr(1));
-    if (!text) return text.error();
-    for (std::size_t at = 0; at < text->size();) {
-      const std::size_t end = std::min(text->find('\n', at), text->size());
-      std::string line{trimmed(std::string_view(*text).substr(at, end - at))};
-      if (!line.empty()) lines.push_back(std::move(line));
-      at = end + 1;
-    }
+/// --url-query; "+text" is taken as it is.
+Result<std::string> url_query_of(const RequestOptions& options) {
+  std::string query;
+  for (const std::string& given : options.url_query) {
+    auto part = given.starts_with('+') ? Result<std::string>(given.substr(1)) : encoded_part(given);
+    if (!part) return part.error();
+    query += (query.empty() ? "" : "&") + *part;
   }
-  for (const std::string& line : lines) {
-    auto field = http::parse_header_line(line);
-    if (!field) return field.error();
-    if (field->removes) {
-      request.removed_headers.push_back(field->field.name);
-    } else {
-      request.headers.add(field->field.name, field->field.value);
-    }
-  }
-  return {};
+  return query;
 }
 
 }  // namespace
 
-void add_default(http::Request& request, const std::string& name, const std::string& value) {
-  const bool removed =
-      std::any_of(request.removed_headers.begin(), request.removed_headers.end(),
-                  [&](const std::string& gone) { return equals_ignoring_case(gone, name); });
-  if (!removed && request.headers.find(name) == nullptr) request.headers.add(name, value);
+Result<std::optional<PreparedBody>> prepare_upload(const RequestOptions& options,
+                                                   std::size_t index) {
+  if (index >= options.uploads.size()) return std::optional<PreparedBody>();
+  const std::string& file = options.uploads[index];
+  const bool is_stdin = file == "-" || file == ".";
+  http::Body body;
+  if (auto read = body.append_file(is_stdin ? "-" : file); !read) return read.error();
+  PreparedBody prepared;
+  prepared.body = std::make_shared<const http::Body>(std::move(body));
+  prepared.upload = true;
+  if (!is_stdin) prepared.upload_name = url_encoded(file.substr(file.rfind('/') + 1), false);
+  return std::optional(std::move(prepared));
 }
 
 Result<PreparedBody> prepare_body(const RequestOptions& options) {
@@ -169,6 +160,16 @@ Result<PreparedRequest> prepare_request(const RequestOptions& options, const std
   if (auto fine = check_scheme(*url, parse_schemes(connection.proto), "--proto"); !fine) {
     return fine.error();
   }
+  if (!body.upload_name.empty() && url->path.ends_with('/')) {
+    url = http::with_file_name(*url, body.upload_name);
+    if (!url) return url.error();
+  }
+  const auto query = url_query_of(options);
+  if (!query) return query.error();
+  if (!query->empty()) {
+    url = http::with_query(*url, *query);
+    if (!url) return url.error();
+  }
   if (!body.query.empty()) {
     url = http::with_query(*url, body.query);
     if (!url) return url.error();
@@ -177,24 +178,10 @@ Result<PreparedRequest> prepare_request(const RequestOptions& options, const std
   http::Request& request = prepared.request;
   request.url = std::move(*url);
   prepared.file_name = http::file_name(request.url);
-  if (auto added = add_user_fields(options, request); !added) return added.error();
-  const std::string in_url = connection.netrc ? "" : request.url.userinfo;  // as in curl
-  const std::string user = options.user.empty() ? in_url : options.user;
-  if (!options.bearer.empty()) {
-    add_default(request, "Authorization", "Bearer " + options.bearer);
-  } else if (connection.digest) {
-    request.user = user;
-  } else if (!user.empty()) {
-    add_default(request, "Authorization", "Basic " + to_base64(as_bytes(user)));
-  }
-  std::string referer = options.referer;
-  prepared.redirects.sets_referer = referer.ends_with(kAutoReferer);
-  if (prepared.redirects.sets_referer) referer.resize(referer.size() - kAutoReferer.size());
-  if (!referer.empty()) add_default(request, "Referer", referer);
-  if (!body.content_type.empty()) add_default(request, "Content-Type", body.content_type);
-  if (!body.accept.empty()) add_default(request, "Accept", body.accept);
+  if (auto added = add_fields(options, body, prepared); !added) return added.error();
   request.body = body.body;
-  request.method = request.body ? "POST" : options.head ? "HEAD" : "GET";
+  request.trace_body = true;
+  request.method = body.upload ? "PUT" : request.body ? "POST" : options.head ? "HEAD" : "GET";
   if (!options.method.empty()) {
     prepared.redirects.keeps_method = true;
     request.method = options.method;
@@ -202,7 +189,9 @@ Result<PreparedRequest> prepare_request(const RequestOptions& options, const std
   if (request.url.websocket && (request.body || request.method != "GET")) {
     return Error{Kind::usage, "a WebSocket is only received: it takes no body and no method"};
   }
-  request.reach = reach_of(connection, !user.empty() || !options.bearer.empty());
+  const bool has_user =
+      !options.user.empty() || (!connection.netrc && !request.url.userinfo.empty());
+  request.reach = reach_of(connection, has_user || !options.bearer.empty());
   if (request.url.websocket && request.reach && (request.reach->digest || request.reach->netrc)) {
     return Error{Kind::usage, "a WebSocket takes no --digest and no --netrc",
                  "use -u USER:PASSWORD"};

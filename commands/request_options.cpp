@@ -48,6 +48,20 @@ void declare_asked(OptionSet& set, RequestOptions& o) {
       .ordered("--data-urlencode", "DATA", "like --data, URL-encoded: NAME=content, NAME@FILE")
       .ordered("-F,--form", "NAME=CONTENT", "send a multipart form; @FILE uploads, <FILE reads")
       .ordered("--form-string", "NAME=STRING", "the same without a meaning of @ and <")
+      .ordered("--url-query", "DATA",
+               "add to the URL's query, as --data-urlencode does; +DATA as it is")
+      .list("-T,--upload-file", o.uploads, "FILE",
+            "send this file (PUT); one for each URL, - is stdin")
+      .list("-b,--cookie", o.cookies, "DATA|FILE", "send cookies: NAME=VALUE, or those of a file")
+      .value("-c,--cookie-jar", o.cookie_jar, "FILE", "write the cookies there in the end")
+      .value("-r,--range", o.range, "RANGE", "ask for these bytes: 0-99, 100-, -100")
+      .value("-C,--continue-at", o.continue_at, "OFFSET",
+             "go on with a file; - looks how far it is")
+      .value("-z,--time-cond", o.time_condition, "TIME",
+             "only when changed since a date, or a file's")
+      .value("--etag-compare", o.etag_compare, "FILE",
+             "only when the ETag is another than this file's")
+      .list("-K,--config", o.configs, "FILE", "read options from a file, curl's ~/.curlrc for one")
       .flag("-G,--get", o.get, "put the data into the URL and use GET")
       .flag("-I,--head", o.head, "ask for the head only")
       .value("-A,--user-agent", o.user_agent, "NAME", "send this User-Agent")
@@ -95,6 +109,20 @@ void declare_output(OptionSet& set, RequestOptions& o) {
   set.in(kOutput)
       .counter("-O,--remote-name", o.remote_names,
                "write the body to a file named like the URL's end")
+      .flag("--remote-name-all", o.remote_name_all, "-O for every URL without -o")
+      .flag("-J,--remote-header-name", o.remote_header_name,
+            "with -O, take the name that the server gives")
+      .flag("-R,--remote-time", o.remote_time,
+            "give the file the time of the answer's Last-Modified")
+      .value("--output-dir", o.output_dir, "FOLDER", "where -o and -O write")
+      .flag("--create-dirs", o.create_dirs, "make the folders of -o, -O and -D")
+      .flag("--clobber", o.clobber, "overwrite files (default); --no-clobber takes another name")
+      .flag("--remove-on-error", o.remove_on_error, "leave no file behind that is not whole")
+      .value("--etag-save", o.etag_save, "FILE", "write the answer's ETag to a file")
+      .value("--stderr", o.stderr_file, "FILE", "write there instead of standard error")
+      .value("--trace", o.trace, "FILE", "write all bytes there, without credentials")
+      .value("--trace-ascii", o.trace_ascii, "FILE", "the same without the hexadecimal part")
+      .flag("--trace-time", o.trace_time, "with the time on each line of -v and --trace")
       .value("-D,--dump-header", o.dump_header, "FILE", "write the answer's head to a file")
       .flag("--fail-with-body", o.fail_with_body, "the same as --fail, with the body")
       .flag("-S,--show-error", o.show_error, "with -s, still say what went wrong")
@@ -203,6 +231,46 @@ Error contradiction(const char* text) {
   return {Kind::usage, text};
 }
 
+/// What curl's options of the request and its output exclude among themselves.
+Result<> check_transfer_options(const RequestOptions& o) {
+  if (o.letter_j && !o.cookies.empty()) {
+    return Error{Kind::usage,
+                 "-j with -b: -j is --format json here, not curl's --junk-session-cookies",
+                 "write --format json if that is meant"};
+  }
+  const bool has_body = !o.body.empty() && !o.get;
+  if (int{has_body} + int{!o.uploads.empty()} + int{o.head} > 1) {
+    return contradiction("-d, -F, --json, -T and -I are different requests: take one");
+  }
+  if (o.remote_header_name && (o.include || o.head)) return contradiction("-J excludes -i and -I");
+  if (o.remote_header_name && !o.continue_at.empty()) return contradiction("-J excludes -C");
+  if (!o.continue_at.empty() && !o.range.empty()) return contradiction("-C and -r are two ranges");
+  if (!o.continue_at.empty() && (has_body || !o.uploads.empty())) {
+    return contradiction("-C goes on with a download: it takes no body");
+  }
+  if (!o.continue_at.empty() && (o.remove_on_error || !o.clobber)) {
+    return contradiction("-C excludes --remove-on-error and --no-clobber");
+  }
+  if (!o.continue_at.empty() && o.continue_at != "-" &&
+      (o.continue_at.size() > 18 ||
+       o.continue_at.find_first_not_of("0123456789") != std::string::npos)) {
+    return Error{Kind::usage, "-C: not an offset: " + printable(o.continue_at, 40),
+                 "write a number of bytes, or - for the size of the file"};
+  }
+  if (o.urls.size() > 1 && !(o.etag_save.empty() && o.etag_compare.empty())) {
+    return contradiction("--etag-save and --etag-compare are for one URL");
+  }
+  const bool has_trace = !o.trace.empty() || !o.trace_ascii.empty();
+  if (o.parallel && (has_trace || !o.cookie_jar.empty())) {
+    return contradiction("-Z excludes -c and --trace: its requests would share one file");
+  }
+  if (!o.input.empty() && !o.uploads.empty()) return contradiction("--input excludes -T");
+  if (!o.trace.empty() && !o.trace_ascii.empty()) {
+    return contradiction("--trace and --trace-ascii exclude each other");
+  }
+  return {};
+}
+
 }  // namespace
 
 void declare_request_options(OptionSet& set, RequestOptions& options) {
@@ -234,6 +302,14 @@ void collect_body_parts(OptionSet& set, RequestOptions& options) {
       options.body.push_back({kind, parsed->results()[taken[i]++]});
     }
   }
+  std::size_t outputs = 0, queries = 0;
+  for (const CLI::Option* parsed : set.app().parse_order()) {
+    if (parsed->check_lname("output"))
+      options.places.push_back({false, parsed->results()[outputs++]});
+    if (parsed->check_lname("remote-name")) options.places.push_back({true, ""});
+    if (parsed->check_lname("url-query")) options.url_query.push_back(parsed->results()[queries++]);
+  }
+  options.letter_j = set.given("-j");
   options.has_user_agent = set.given("--user-agent");
   options.spool_streams = options.spool && set.given("--spool");
 }
@@ -315,7 +391,7 @@ Result<> check_request_options(const RequestOptions& o, const Globals& globals) 
     return part.kind != BodyPart::Kind::form && part.kind != BodyPart::Kind::form_string;
   });
   if (is_form && (is_data || o.get)) return contradiction("-F excludes -d, --json and -G");
-  return {};
+  return check_transfer_options(o);
 }
 
 namespace {

@@ -20,6 +20,12 @@ struct BodyPart {
   std::string value;
 };
 
+/// One -o or -O, in the order of the command line: each speaks of one URL.
+struct OutputChoice {
+  bool remote_name = false;
+  std::string file;
+};
+
 struct RequestOptions {
   // What is asked
   std::vector<std::string> urls;
@@ -30,6 +36,8 @@ struct RequestOptions {
   std::string user_agent, referer, user, bearer, proto_default;
   bool has_user_agent = false;
   bool globoff = false;
+  std::vector<std::string> url_query, uploads, cookies;
+  std::string cookie_jar, range, continue_at, time_condition, etag_save, etag_compare;
 
   // How it is sent
   bool location = false, insecure = false, compressed = false;
@@ -42,7 +50,13 @@ struct RequestOptions {
 
   // Where the answer goes
   std::vector<std::string> outputs;
-  int remote_names = 0;  ///< how many -O
+  int remote_names = 0;              ///< how many -O
+  std::vector<OutputChoice> places;  ///< both
+  std::string output_dir, stderr_file, trace, trace_ascii;
+  bool remote_name_all = false, remote_header_name = false, remote_time = false,
+       create_dirs = false, remove_on_error = false, clobber = true, trace_time = false;
+  bool letter_j = false;
+  std::vector<std::string> configs;  ///< -K: what they say stands in the arguments already
   bool include = false, fail = false, fail_with_body = false;
   std::string dump_header, write_out;
   bool no_buffer = false, progress_bar = false, progress_meter = true, show_error = false;
@@ -118,8 +132,14 @@ struct PreparedBody {
   std::string content_type;
   std::string accept;
   std::string query;
+  bool form = false;
+  bool upload = false;      ///< -T: PUT
+  std::string upload_name;  ///< what is appended to a URL that ends in "/"
 };
 Result<PreparedBody> prepare_body(const RequestOptions& options);
+/// The file of the -T that belongs to the URL of that number; nothing when none does.
+Result<std::optional<PreparedBody>> prepare_upload(const RequestOptions& options,
+                                                   std::size_t index);
 
 /// The request for one URL, with the user's fields and curl's defaults.
 struct PreparedRequest {
@@ -129,5 +149,21 @@ struct PreparedRequest {
 };
 Result<PreparedRequest> prepare_request(const RequestOptions& options, const std::string& text,
                                         const PreparedBody& body);
+
+/// -z, read: a moment that the answer's Last-Modified is held against.
+struct TimeCondition {
+  enum class When { newer, older, none };
+  When when = When::newer;
+  std::int64_t seconds = 0;
+};
+/// A date, or the time of a file. Nothing when it is neither, which curl ignores as well.
+std::optional<TimeCondition> time_condition_of(const RequestOptions& options);
+
+/// Adds the fields of -z, or those of -H and --etag-compare and the like, in curl's order.
+Result<> add_fields(const RequestOptions& options, const PreparedBody& body,
+                    PreparedRequest& prepared);
+/// Adds the Range of -r or -C, and says how much of the file `output` is there already (-C).
+Result<std::uint64_t> add_range(const RequestOptions& options, const std::string& output,
+                                http::Request& request);
 
 }  // namespace paycurl

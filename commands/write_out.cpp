@@ -33,20 +33,21 @@ std::string header_of(const Outcome& outcome, std::string_view name) {
   return value == nullptr ? "" : *value;
 }
 
+/// A line for each field, as curl writes it.
 std::string header_json(const Outcome& outcome) {
-  Json json = Json::object();
-  if (outcome.head) {
-    for (const http::Header& field : outcome.head->headers) {
-      const std::string name = lower(field.name);
-      if (json.find(name) != nullptr) continue;
-      Json values = Json::array();
-      for (const std::string& value : outcome.head->headers.values(name)) {
-        values.push(value);
-      }
-      json.set(name, std::move(values));
+  std::vector<std::string> done;
+  std::string lines;
+  for (const http::Header& field : outcome.head ? outcome.head->headers : http::Headers()) {
+    const std::string name = lower(field.name);
+    if (std::find(done.begin(), done.end(), name) != done.end()) continue;
+    done.push_back(name);
+    Json values = Json::array();
+    for (const std::string& value : outcome.head->headers.values(name)) {
+      values.push(value);
     }
+    lines += (lines.empty() ? "" : ",\n") + Json(name).dump() + ":" + values.dump();
   }
-  return json.dump();
+  return "{" + lines + "\n}";
 }
 
 using Fill = std::string (*)(const WriteOutFacts&);
@@ -65,12 +66,21 @@ const Money* paid(const WriteOutFacts& facts) {
              : nullptr;
 }
 
-constexpr std::array<Variable, 47> kVariables{{
+constexpr std::array<Variable, 49> kVariables{{
+    {"certs",
+     [](const WriteOutFacts& f) {
+       std::string all;
+       for (const std::string& pem : f.outcome.stats.certificates) {
+         all += pem + (pem.ends_with('\n') ? "" : "\n");
+       }
+       return all;
+     }},
     {"content_type", [](const WriteOutFacts& f) { return header_of(f.outcome, "content-type"); }},
     {"errormsg",
      [](const WriteOutFacts& f) { return f.outcome.error ? f.outcome.error->message : ""; }},
     {"exitcode", [](const WriteOutFacts& f) { return std::to_string(exit_code(f)); }},
     {"filename_effective", [](const WriteOutFacts& f) { return f.file; }},
+    {"ftp_entry_path", [](const WriteOutFacts&) { return std::string(); }},
     {"header_json", [](const WriteOutFacts& f) { return header_json(f.outcome); }},
     {"http_code",
      [](const WriteOutFacts& f) {
@@ -83,7 +93,8 @@ constexpr std::array<Variable, 47> kVariables{{
     {"local_port",
      [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.local_port); }},
     {"method", [](const WriteOutFacts& f) { return f.request.method; }},
-    {"num_certs", [](const WriteOutFacts&) { return std::string("0"); }},
+    {"num_certs",
+     [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.certificates.size()); }},
     {"num_connects",
      [](const WriteOutFacts& f) { return std::to_string(f.outcome.stats.connections); }},
     {"num_headers",
@@ -231,6 +242,9 @@ WrittenOut write_out(std::string_view format, const WriteOutFacts& facts) {
                format.starts_with("\\t")) {
       *out += format[1] == 'n' ? '\n' : format[1] == 'r' ? '\r' : '\t';
       format.remove_prefix(2);
+    } else if (format[0] == '\\') {  // another letter stays, with the one before it
+      *out += format.substr(0, 2);
+      format.remove_prefix(std::min<std::size_t>(2, format.size()));
     } else {
       *out += format.front();
       format.remove_prefix(1);

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "src/http/message.h"
 
@@ -95,9 +96,14 @@ struct Settings {
   bool tcp_nodelay = true;
   std::string http_version;  ///< "", "1.0", "1.1", "2"
   bool compressed = false;
-  bool verbose = false;  ///< feeds `trace`
+  bool cookies = false;                   ///< requests that ask for it share cookies (RFC 6265)
+  std::vector<std::string> cookie_files;  ///< read at the start; a missing one is none
+  std::string cookie_jar;                 ///< written at the client's end; "-" is stdout
+  bool keep_certificates = false;         ///< in Stats
+  bool verbose = false;                   ///< feeds `trace`
+  bool trace_bodies = false;              ///< and with kinds '{' and '}', where a request lets it
   /// curl's "* > <" lines: `kind` is that character; lines without their ends, credentials not yet
-  /// hidden.
+  /// hidden. '{' and '}' are bytes of a body that was received, or sent.
   std::function<void(char kind, std::string_view line)> trace;
   /// Bytes received and expected so far (expected 0 when unknown), a few times a second.
   std::function<void(std::int64_t received, std::int64_t expected)> progress;

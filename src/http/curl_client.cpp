@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include "src/http/client.h"
+#include "src/http/curl_cookies.h"
 #include "src/http/curl_exchange.h"
 
 namespace paycurl::http {
@@ -104,10 +105,12 @@ class Connecting : public Stream {
 
 class CurlClient : public Client {
  public:
-  explicit CurlClient(Settings settings)
+  explicit CurlClient(Settings settings, std::shared_ptr<Cookies> cookies = nullptr)
       : settings_(std::move(settings)), interruption_(settings_) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
     multi_ = curl_multi_init();
+    cookies_ = std::move(cookies);
+    if (settings_.cookies && !cookies_) cookies_ = std::make_shared<Cookies>(settings_);
   }
   ~CurlClient() override {
     exchanges_.clear();
@@ -120,6 +123,7 @@ class CurlClient : public Client {
     exchanges_.push_back(
         std::make_unique<Exchange>(++last_id_, std::move(request), stream, settings_));
     Exchange& exchange = *exchanges_.back();
+    exchange.share = cookies_ ? cookies_->share() : nullptr;
     waiting_.push_back(&exchange);  // added by the loop: libcurl forbids it inside its callbacks
     return exchange.id;
   }
@@ -159,7 +163,7 @@ class CurlClient : public Client {
   /// From inside a callback: only the exchange that was started last, in a loop of its own. libcurl
   /// forbids ours to turn there, and the others may be waiting for what comes of this one.
   void run_newest() {
-    CurlClient apart(settings_);
+    CurlClient apart(settings_, cookies_);
     apart.interruption_.continue_from(interruption_);
     std::erase(waiting_, exchanges_.back().get());
     apart.waiting_.push_back(exchanges_.back().get());
@@ -282,6 +286,7 @@ class CurlClient : public Client {
   }
 
   Settings settings_;
+  std::shared_ptr<Cookies> cookies_;
   CURLM* multi_;
   bool running_ = false;
   std::vector<std::unique_ptr<Exchange>> exchanges_;

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 
+#include "src/base/bytes.h"
 #include "src/base/text.h"
 
 namespace paycurl::http {
 namespace {
 
 constexpr std::size_t kMaxHead = 256 * 1024;
+constexpr std::string_view kFormType = "application/x-www-form-urlencoded";
 
 Exchange& of(void* user) {
   return *static_cast<Exchange*>(user);
@@ -113,11 +115,18 @@ int before_request(void* user, char* ip, char*, int port, int) {
 
 int on_debug(CURL*, curl_infotype type, char* data, std::size_t size, void* user) {
   Exchange& exchange = of(user);
-  const char kind = type == CURLINFO_TEXT         ? '*'
-                    : type == CURLINFO_HEADER_OUT ? '>'
-                    : type == CURLINFO_HEADER_IN  ? '<'
-                                                  : '\0';
+  const bool bodies = exchange.settings->trace_bodies && exchange.request.trace_body;
+  const char kind = type == CURLINFO_TEXT                 ? '*'
+                    : type == CURLINFO_HEADER_OUT         ? '>'
+                    : type == CURLINFO_HEADER_IN          ? '<'
+                    : type == CURLINFO_DATA_IN && bodies  ? '{'
+                    : type == CURLINFO_DATA_OUT && bodies ? '}'
+                                                          : '\0';
   if (kind == '\0') return 0;
+  if (kind == '{' || kind == '}') {
+    exchange.settings->trace(kind, {data, size});
+    return 0;
+  }
   std::string_view text(data, size);
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
@@ -177,9 +186,58 @@ void configure_method(Exchange& exchange) {
   }
 }
 
+/// Credentials of the user's own, which libcurl writes into the head itself.
+bool set_authorization(const Exchange& exchange, std::string_view value) {
+  constexpr std::string_view kBearer = "Bearer ", kBasic = "Basic ";
+  if (value.starts_with(kBearer)) {
+    std::string token(value.substr(kBearer.size()));
+    set(exchange, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+    set(exchange, CURLOPT_XOAUTH2_BEARER, token.c_str());
+    wipe(token.data(), token.size());
+    return true;
+  }
+  if (!value.starts_with(kBasic)) return false;
+  auto pair = from_base64(value.substr(kBasic.size()));
+  if (!pair || std::find(pair->begin(), pair->end(), 0) != pair->end()) return false;
+  const auto colon = std::find(pair->begin(), pair->end(), ':');
+  if (colon == pair->end()) return false;
+  std::string user(pair->begin(), colon), password(colon + 1, pair->end());
+  set(exchange, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+  set(exchange, CURLOPT_USERNAME, user.c_str());
+  set(exchange, CURLOPT_PASSWORD, password.c_str());
+  wipe(password.data(), password.size());
+  wipe(pair->data(), pair->size());
+  return true;
+}
+
+/// Gives libcurl what it puts into a place of its own in the head. False: a line like any other.
+bool set_default_field(Exchange& exchange, const Header& field) {
+  const auto is = [&](std::string_view name) { return equals_ignoring_case(field.name, name); };
+  const std::string_view value = field.value;
+  constexpr std::string_view kBytes = "bytes=";
+  if (is("authorization")) return set_authorization(exchange, value);
+  if (is("referer")) {
+    set(exchange, CURLOPT_REFERER, field.value.c_str());
+  } else if (is("cookie")) {
+    set(exchange, CURLOPT_COOKIE, field.value.c_str());
+  } else if (is("range") && value.starts_with(kBytes)) {
+    set(exchange, CURLOPT_RANGE, field.value.c_str() + kBytes.size());
+  } else if (exchange.request.body && (is("content-type") || is("expect"))) {
+    if (value == kFormType) return true;  // libcurl's own
+    const bool has_length = exchange.request.headers.find("content-length") != nullptr;
+    const std::string length = std::to_string(exchange.request.body->size());
+    if (!has_length) append(exchange.fields, "Content-Length: " + length);
+    return false;
+  } else {
+    return false;
+  }
+  return true;
+}
+
 void configure_fields(Exchange& exchange) {
   const Request& request = exchange.request;
   for (const Header& field : request.headers) {
+    if (field.is_default && set_default_field(exchange, field)) continue;
     std::string line = field.name + (field.value.empty() ? ";" : ": ");
     line.reserve(line.size() + field.value.size());
     line += field.value;
@@ -401,6 +459,11 @@ void configure(Exchange& exchange) {
   set(exchange, CURLOPT_MAX_RECV_SPEED_LARGE, speed);
   set(exchange, CURLOPT_MAX_SEND_SPEED_LARGE, speed);
   if (settings.compressed) set(exchange, CURLOPT_ACCEPT_ENCODING, "");
+  if (settings.keep_certificates) set(exchange, CURLOPT_CERTINFO, 1L);
+  if (request.cookies && exchange.share != nullptr) {
+    set(exchange, CURLOPT_SHARE, exchange.share);
+    set(exchange, CURLOPT_COOKIEFILE, "");  // turns the engine on
+  }
   if (settings.verbose) {
     set(exchange, CURLOPT_VERBOSE, 1L);
     set(exchange, CURLOPT_DEBUGFUNCTION, &on_debug);
@@ -424,6 +487,26 @@ void show_held_head(Exchange& exchange) {
   if (exchange.head_held && !exchange.head_done) finish_head(exchange);
 }
 
+namespace {
+
+std::vector<std::string> certificates_of(CURL* easy) {
+  constexpr std::string_view kPem = "Cert:";
+  std::vector<std::string> all;
+  curl_certinfo* chain = nullptr;
+  if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) != CURLE_OK || chain == nullptr)
+    return all;
+  for (const curl_slist* fields :
+       std::span(chain->certinfo, static_cast<std::size_t>(chain->num_of_certs))) {
+    for (; fields != nullptr; fields = fields->next) {
+      const std::string_view field = fields->data;
+      if (field.starts_with(kPem)) all.emplace_back(field.substr(kPem.size()));
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
 Stats stats_of(const Exchange& exchange) {
   CURL* easy = exchange.easy;
   Stats stats;
@@ -446,6 +529,7 @@ Stats stats_of(const Exchange& exchange) {
   stats.local_port = plain_number(easy, CURLINFO_LOCAL_PORT);
   stats.remote_port = plain_number(easy, CURLINFO_PRIMARY_PORT);
   stats.system_error = static_cast<int>(plain_number(easy, CURLINFO_OS_ERRNO));
+  if (exchange.settings->keep_certificates) stats.certificates = certificates_of(easy);
   stats.times_sent = stats.request_size > 0 ? std::max(exchange.times_sent, 1) : 0;
   return stats;
 }

@@ -50,6 +50,7 @@ struct Exchange {
   Stream* stream;
   CURL* easy;
   const Settings* settings;
+  CURLSH* share = nullptr;     // of cookies
   bool connects_only = false;  // ends when the connection stands, which is then the handle's
   List fields, proxy_fields, resolve, connect_to;
   std::uint64_t offset = 0;  // into the request body

@@ -35,6 +35,12 @@ void Headers::remove(std::string_view name) {
   std::erase_if(all_, [&](const Header& field) { return equals_ignoring_case(field.name, name); });
 }
 
+void Headers::remove_default(std::string_view name) {
+  std::erase_if(all_, [&](const Header& field) {
+    return field.is_default && equals_ignoring_case(field.name, name);
+  });
+}
+
 const std::string* Headers::find(std::string_view name) const {
   const auto found = std::find_if(all_.begin(), all_.end(), [&](const Header& field) {
     return equals_ignoring_case(field.name, name);
@@ -92,7 +98,8 @@ bool is_token(std::string_view text) {
 bool Head::is_redirect() const {
   const bool moves =
       status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-  return moves && headers.find("location") != nullptr;
+  const std::string* location = headers.find("location");
+  return moves && location != nullptr && !location->empty();
 }
 
 bool add_head_line(Head& head, std::string_view line) {

@@ -18,17 +18,21 @@ namespace paycurl::http {
 struct Header {
   std::string name;
   std::string value;
+  bool is_default = false;  ///< not a line of the user's: it stands where curl puts its own
 };
 
 /// Header fields in their order, repeated names kept. Names compare without case.
 class Headers {
  public:
-  void add(std::string name, std::string value) {
-    all_.push_back({std::move(name), std::move(value)});
+  void add(std::string name, std::string value, bool is_default = false) {
+    all_.push_back({std::move(name), std::move(value), is_default});
   }
+  void add_first(Header field) { all_.insert(all_.begin(), std::move(field)); }
   /// Removes every field of that name, then adds one.
   void replace(std::string_view name, std::string value);
   void remove(std::string_view name);
+  /// Removes a field of that name that is no line of the user's.
+  void remove_default(std::string_view name);
   /// The value of the first field of that name, or nullptr.
   const std::string* find(std::string_view name) const;
   std::vector<std::string> values(std::string_view name) const;
@@ -92,6 +96,8 @@ struct Request {
   std::int64_t bytes_per_second = 0;   ///< at most, each way; 0: any number
   std::shared_ptr<const Reach> reach;  ///< nullptr: as the URL says
   bool own_connection = false;         ///< not a kept one: libcurl never sends it again by itself
+  bool cookies = false;                ///< takes cookies from the client's and adds to them
+  bool trace_body = false;             ///< nothing in the bodies is worth hiding from a trace
 
   bool is_head() const { return method == "HEAD"; }
   /// Whether it goes to a Unix socket, and so nowhere else.
@@ -134,8 +140,9 @@ struct Stats {
   long tls_verify_result = 0;
   std::string local_ip, remote_ip;
   long local_port = 0, remote_port = 0;
-  int system_error = 0;  ///< errno of a connection that failed
-  int times_sent = 0;    ///< libcurl sends again by itself when a kept connection turns out dead
+  std::vector<std::string> certificates;  ///< the server's chain, PEM; when the client keeps it
+  int system_error = 0;                   ///< errno of a connection that failed
+  int times_sent = 0;  ///< libcurl sends again by itself when a kept connection turns out dead
 };
 
 }  // namespace paycurl::http

@@ -54,6 +54,17 @@ struct Options {
   std::optional<std::string> type, file_name;
 };
 
+/// Without the backslashes in front of quotes and backslashes.
+std::string unescaped(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool escapes =
+        text[i] == '\\' && i + 1 < text.size() && (text[i + 1] == '"' || text[i + 1] == '\\');
+    plain += text[escapes ? ++i : i];
+  }
+  return plain;
+}
+
 /// Takes ";type=...;filename=..." off the end of `value`. A value in quotes may hold semicolons.
 Result<Options> take_options(std::string& value) {
   Options options;
@@ -78,10 +89,9 @@ Result<Options> take_options(std::string& value) {
       options.type = std::string(option.substr(5));
     } else if (option.starts_with("filename=")) {
       option.remove_prefix(9);
-      if (option.size() > 1 && option.starts_with('"') && option.ends_with('"')) {
-        option = option.substr(1, option.size() - 2);
-      }
-      options.file_name = std::string(option);
+      const bool in_quotes = option.size() > 1 && option.starts_with('"') && option.ends_with('"');
+      options.file_name =
+          in_quotes ? unescaped(option.substr(1, option.size() - 2)) : std::string(option);
     } else {
       return Error{Kind::usage, "not an option of a form field: " + printable(option, 40),
                    "type= and filename= are"};
@@ -132,7 +142,8 @@ Result<> Multipart::add(const std::string& field) {
   }
   const std::string base = value.substr(value.rfind('/') + 1);
   const std::string file_name = mark == '@' ? options->file_name.value_or(base) : "";
-  const std::string type = options->type.value_or(mark == '@' ? type_of(value) : "");
+  const std::string type =
+      options->type.value_or(mark == '@' && value != "-" ? type_of(value) : "");
   start_part(name, file_name, type);
   if (auto read = body_.append_file(value); !read) return read;
   body_.append("\r\n");

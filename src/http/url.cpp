@@ -137,6 +137,12 @@ Result<Url> with_query(const Url& url, std::string_view query) {
   return longer;
 }
 
+Result<Url> with_file_name(const Url& url, const std::string& name) {
+  auto longer = changed(url, CURLUPART_PATH, url.path + name, 0);
+  if (longer) longer->websocket = url.websocket;
+  return longer;
+}
+
 std::string file_name(const Url& url) {
   return url.path.substr(url.path.rfind('/') + 1);
 }

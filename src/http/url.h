@@ -40,6 +40,9 @@ Result<Url> resolve(const Url& base, std::string_view location);
 /// `url` with `query` added to its query: "?" or "&" as needed.
 Result<Url> with_query(const Url& url, std::string_view query);
 
+/// `url` with `name`, percent-encoded, behind its path (curl's -T).
+Result<Url> with_file_name(const Url& url, const std::string& name);
+
 /// The last segment of the path, percent-encoding kept; empty when the path ends in "/".
 std::string file_name(const Url& url);
 

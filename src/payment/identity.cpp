@@ -76,6 +76,7 @@ RecordedRequest record_of(const http::Request& request) {
       record.headers.emplace_back(field.name, field.value);
     }
   }
+  if (request.cookies) record.complete = false;
   record.removed_headers = request.removed_headers;
   if (request.body) {
     if (auto text = request.body->text(kMaxRecordedBody); text && *text) {

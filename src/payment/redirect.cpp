@@ -27,13 +27,14 @@ Result<http::Request> redirected(const http::Request& request, const http::Head&
   if (auto allowed = check_scheme(*target, rules.schemes, "--proto-redir"); !allowed) {
     return std::move(allowed).error().within("the redirect");
   }
-  const bool to_get = head.status == 303 ||
-                      (request.method == "POST" && (head.status == 301 || head.status == 302));
-  const bool stays_post = request.method == "POST" && keeps_post(rules, head.status);
+  const bool is_post = (request.body || request.method == "POST") && !rules.upload;
+  const bool to_get = head.status == 303 || (is_post && (head.status == 301 || head.status == 302));
+  const bool stays_post = is_post && keeps_post(rules, head.status);
   if (to_get && !request.is_head() && !stays_post) {
     if (!rules.keeps_method) next.method = "GET";
     next.body.reset();
-    next.headers.remove("content-type");
+    next.headers.remove_default("content-type");
+    next.headers.remove_default("expect");
   }
   if (rules.sets_referer) {
     next.headers.remove("referer");

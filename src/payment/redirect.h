@@ -12,6 +12,7 @@ struct RedirectRules {
   bool keeps_method = false;  ///< -X was given: the method does not change
   bool keeps_post_301 = false, keeps_post_302 = false, keeps_post_303 = false;
   Schemes schemes;
+  bool upload = false;        ///< -T: only 303 takes the body away
   bool sets_referer = false;  ///< -e ";auto": Referer is the URL that redirected
 };
 
@@ -19,10 +20,10 @@ struct RedirectRules {
 Result<> check_scheme(const http::Url& url, const Schemes& schemes, const char* option);
 
 /// The request that follows `head`, a redirect that answered `request` (RFC 9110 section 15.4, and
-/// curl where it leaves room): POST becomes GET on 301, 302 and 303 unless the method or the POST
-/// is kept; Authorization, Cookie and what HTTP Digest needs do not leave their origin; from a
-/// public address it may not lead to a private one. A scheme that the rules do not have is a usage
-/// error.
+/// curl where it leaves room): what posts becomes GET on 301, 302 and 303 unless the method or the
+/// POST is kept, an upload only on 303; Authorization, Cookie and what HTTP Digest needs do not
+/// leave their origin; from a public address it may not lead to a private one. A scheme that the
+/// rules do not have is a usage error.
 Result<http::Request> redirected(const http::Request& request, const http::Head& head,
                                  const RedirectRules& rules);
 

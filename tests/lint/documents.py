@@ -186,6 +186,25 @@ def check_completions():
             errors.append(f"completions/{name}: write it again with: paycurl completions {shell}")
 
 
+def check_curl_options():
+    """docs/curl.md has a line for each of curl's options, and says truly whether it is there."""
+    theirs = [line for line in text_of("tests/lint/curl-options.txt").splitlines() if not line.startswith("#")]
+    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \| ?(.*?) ?\|$", text_of("docs/curl.md"), re.M)
+    differ("option", set(theirs), {name for name, _, _ in rows}, "docs/curl.md")
+    ours = {name for option in options_of(output_of("--help", "all")) for name in option}
+    for option, state, text in rows:
+        name = option.split(", ")[-1]
+        is_there = name in ours or (name.startswith("--no-") and "--" + name[5:] in ours)
+        if state not in ("same", "different", "not there"):
+            errors.append(f"docs/curl.md: {name} is neither same, different nor not there")
+        if is_there != (state != "not there"):
+            errors.append(f"docs/curl.md: {name} is {'there' if is_there else 'not there'}")
+        if state != "same" and not text.strip():
+            errors.append(f"docs/curl.md: {name} is {state}, and nothing says how")
+    known = set(re.findall(r'"([a-z0-9.-]+)",', text_of("commands/curl_options.cpp")))
+    differ("option", {option.split("--")[1] for option in theirs}, known, "commands/curl_options.cpp")
+
+
 def check_sources_are_listed():
     listed = (ROOT / "CMakeLists.txt").read_text() + (ROOT / "tests/CMakeLists.txt").read_text()
     for folder in ("src", "commands", "wallet"):
@@ -218,6 +237,7 @@ def check_all():
     check_write_out(sections)
     check_environment(sections)
     check_completions()
+    check_curl_options()
     check_sources_are_listed()
     check_map()
 
@@ -235,6 +255,8 @@ def self_check():
         "contract with an unknown one": {"man/contract.md": text_of("man/contract.md").replace("| `--dry-run`", f"| `--dry-run` `{unknown}`")},
         "help without an option": {("--help", "all"): "".join(line for line in help_lines if option not in line)},
         "parser with an undocumented option": {"commands/request_options.cpp": text_of("commands/request_options.cpp") + declaration},
+        "table of curl's options without one": {"docs/curl.md": re.sub(r"^\| `--max-redirs` .*\n", "", text_of("docs/curl.md"), flags=re.M)},
+        "table of curl's options that says it is not there": {"docs/curl.md": text_of("docs/curl.md").replace("| `--max-redirs` | same |", "| `--max-redirs` | not there | why")},
         "guide with an unknown option": {"README.md": text_of("README.md") + f"```\npaycurl {unknown} URL\n```\n"},
     }
     for name in ("paycurl.bash", "_paycurl", "paycurl.fish"):
