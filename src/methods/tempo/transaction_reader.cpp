@@ -172,6 +172,58 @@ std::optional<Address> read_fee_payer(const Rlp& field, Rlp fields, const Addres
   return payer ? std::optional(*payer) : std::nullopt;
 }
 
+/// Who is to pay the fee: the sender, somebody who has signed, or somebody who has not yet.
+struct FeePayer {
+  bool is_other = false, has_signed = false;
+  std::optional<Address> sender;  ///< as a hand-off names it
+};
+
+Result<FeePayer> read_fee_payer_field(const Rlp& field, SignedTransaction& into) {
+  const bool is_hand_off = into.type == kFeePayerType;
+  const bool marked = !field.is_list() && field.content() == Bytes{0x00};
+  FeePayer payer;
+  payer.has_signed = field.is_list() && !is_hand_off;
+  payer.is_other = is_hand_off || marked || payer.has_signed;
+  if (is_hand_off && !field.is_list()) payer.sender = read_address(field.content());
+  if (is_hand_off && !payer.sender) return malformed("it does not name its sender");
+  if (!payer.is_other && !field.content().empty()) {
+    return malformed("its fee payer is no signature");
+  }
+  into.awaits_fee_payer = is_hand_off || marked;
+  if (into.awaits_fee_payer && into.fee_token) {
+    return malformed("it names the token of a fee that another account pays");
+  }
+  return payer;
+}
+
+/// As nodes hash it: with 27 or 28 for 0 or 1 at the end of a signature on secp256k1.
+Digest hash_of(ByteView bytes, std::string_view signature) {
+  if (signature != "secp256k1" || bytes.back() >= 27) return keccak256(bytes);
+  Bytes canonical(bytes.begin(), bytes.end());
+  canonical.back() = static_cast<std::uint8_t>(canonical.back() + 27);
+  return keccak256(canonical);
+}
+
+/// Reads the signatures over `fields`, which are all but the sender's.
+Result<> read_signatures(Rlp fields, ByteView signature, SignedTransaction& into) {
+  const Rlp field = fields.items()[kFeePayer];
+  const auto payer = read_fee_payer_field(field, into);
+  if (!payer) return payer.error();
+  Rlp own = fields;  // as the sender signed them
+  if (payer->is_other) {
+    own.items()[kFeeToken] = Rlp::bytes({});
+    own.items()[kFeePayer] = Rlp::bytes(Bytes{0x00});
+  }
+  auto sender = read_sender(signature, digest_of(kType, own), into);
+  if (!sender) return sender;
+  if (payer->sender && *payer->sender != into.sender) {
+    return malformed("its sender did not sign it");
+  }
+  if (!payer->has_signed) return {};
+  into.fee_payer = read_fee_payer(field, std::move(fields), into.sender);
+  return into.fee_payer ? Result<>() : malformed("its fee payer's signature is none");
+}
+
 }  // namespace
 
 Result<SignedTransaction> read_transaction(ByteView bytes) {
@@ -179,55 +231,24 @@ Result<SignedTransaction> read_transaction(ByteView bytes) {
   if (!known || bytes.size() > kMaxTransaction) {
     return malformed(known ? "it is too long" : "it is of another type");
   }
-  auto decoded = Rlp::decode(bytes.subspan(1));
-  if (!decoded) return malformed(decoded.error().message);
-  const std::size_t count = decoded->items().size();
+  auto fields = Rlp::decode(bytes.subspan(1));
+  if (!fields) return malformed(fields.error().message);
+  const std::size_t count = fields->items().size();
   if (count == kUnsigned) return malformed("it is not signed");
   if (count != kUnsigned + 1 && count != kUnsigned + 2) return malformed("it has other fields");
-  const Rlp signature = decoded->items().back();
-  const Rlp fee_payer = decoded->items()[kFeePayer];
+  const Rlp signature = std::move(fields->items().back());
+  fields->items().pop_back();
   SignedTransaction transaction;
   transaction.type = bytes[0];
   transaction.authorizes_key = count == kUnsigned + 2;
   if (signature.is_list() ||
-      (transaction.authorizes_key && !decoded->items()[kKeyAuthorization].is_list())) {
+      (transaction.authorizes_key && !fields->items()[kKeyAuthorization].is_list())) {
     return malformed("its signature or its key authorization is of another form");
   }
-  if (auto read = read_fields(decoded->items(), transaction); !read) return read.error();
-
-  const bool marked = !fee_payer.is_list() && fee_payer.content() == Bytes{0x00};
-  const bool is_hand_off = transaction.type == kFeePayerType;
-  const auto named = is_hand_off && !fee_payer.is_list() ? read_address(fee_payer.content())
-                                                         : std::optional<Address>();
-  const bool sponsored = is_hand_off || marked || fee_payer.is_list();
-  if (is_hand_off && !named) return malformed("it does not name its sender");
-  if (!sponsored && !fee_payer.content().empty()) return malformed("its fee payer is no signature");
-  transaction.awaits_fee_payer = is_hand_off || marked;
-  if (transaction.awaits_fee_payer && transaction.fee_token) {
-    return malformed("it names the token of a fee that another account pays");
-  }
-
-  Rlp fields = std::move(*decoded);
-  fields.items().pop_back();
-  Rlp own = fields;  // as the sender signed them
-  if (sponsored) {
-    own.items()[kFeeToken] = Rlp::bytes({});
-    own.items()[kFeePayer] = Rlp::bytes(Bytes{0x00});
-  }
-  auto signer = read_sender(signature.content(), digest_of(kType, own), transaction);
-  if (!signer) return signer.error();
-  if (named && *named != transaction.sender) return malformed("its sender did not sign it");
-  if (fee_payer.is_list()) {
-    transaction.fee_payer = read_fee_payer(fee_payer, fields, transaction.sender);
-    if (!transaction.fee_payer) return malformed("its fee payer's signature is none");
-  }
-  transaction.hash = keccak256(bytes);
-  if (transaction.signature == "secp256k1" &&
-      signature.content().back() < 27) {  // as nodes hash it
-    Bytes canonical(bytes.begin(), bytes.end());
-    canonical.back() = static_cast<std::uint8_t>(canonical.back() + 27);
-    transaction.hash = keccak256(canonical);
-  }
+  if (auto read = read_fields(fields->items(), transaction); !read) return read.error();
+  auto read = read_signatures(std::move(*fields), signature.content(), transaction);
+  if (!read) return read.error();
+  transaction.hash = hash_of(bytes, transaction.signature);
   return transaction;
 }
 
