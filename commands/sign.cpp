@@ -107,6 +107,12 @@ Result<http::Url> SignCommand::asked_url(const http::Answer& answer) const {
     return Error{Kind::unsupported, "a WebSocket is paid for by a session, which cannot be signed",
                  "make the connection with paycurl " + printable(url_), "excluded"};
   }
+  const bool has_hosts = std::any_of(limits_.files.begin(), limits_.files.end(),
+                                     [](const RuleFile& file) { return !file.hosts.empty(); });
+  if (has_hosts) {
+    return Error{Kind::usage, "the config has rules for hosts, and a realm proves no host",
+                 "name what was asked for with --url URL"};
+  }
   std::optional<http::Url> found;
   for (const Protocol* protocol : network_.protocol_list()) {
     for (const auto& challenge : protocol->read(answer)) {
