@@ -186,9 +186,6 @@ Result<> PaymentsCommand::check_arguments() const {
   if (!output_.empty() && verb_ != "resume") {
     return Error{Kind::usage, "-o is for resume", "send the output to a file with >"};
   }
-  if (!output_.empty() && (ids_.size() != 1 || ids_.front() == "all")) {
-    return Error{Kind::usage, "-o takes the body of one payment", "name it"};
-  }
   if (!totals_.empty() && verb_ != "list" && verb_ != "export" && !verb_.empty()) {
     return Error{Kind::usage, "--totals is for list and export"};
   }
@@ -436,6 +433,11 @@ Result<std::vector<Row>> PaymentsCommand::rows_to_resume(const Globals& globals)
 Result<int> PaymentsCommand::resume(const Globals& globals) {
   const auto rows = rows_to_resume(globals);
   if (!rows) return rows.error();
+  if (!output_.empty() && rows->size() > 1) {
+    return Error{Kind::usage,
+                 "-o takes the body of one payment, and there are " + std::to_string(rows->size()),
+                 "name it"};
+  }
   auto network = make_network(globals, options_);
   if (!network) return network.error();
   network_ = std::move(*network);

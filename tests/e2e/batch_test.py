@@ -448,7 +448,16 @@ class Journal(Case):
         results = self.home.run("payments", "resume", "all", "-j").json["results"]
         self.assertEqual([r["id"] for r in results], [ids[1]])
         self.assertEqual(self.home.run("payments", "resume", "nonsense").code, 2)
-        self.assertEqual(self.home.run("payments", "resume", "-o", "x").code, 2)
+
+    def test_one_file_takes_one_body(self):
+        self.shop.lose = 4
+        for n in range(2):
+            self.assertEqual(self.home.run(f"{self.shop.url}/{n}").code, 107)
+        file = self.home.path / "x"
+        refused = self.home.run("payments", "resume", "-o", file)
+        self.assertEqual((refused.code, file.exists()), (2, False), refused)
+        self.assertEqual(self.home.run("payments", "resume", "last").out, b"goods /1")
+        self.assertEqual((self.home.run("payments", "resume", "-o", file).code, file.read_text()), (0, "goods /0"))
 
     def test_totals(self):
         self.run_ok(net.url + "/charge")
