@@ -47,6 +47,7 @@ struct Process {
     made.payees = {{kPayee, amount}};
     made.fee = {0, kAlpha};
     made.payer = kPayer;
+    made.origin = "https://a.example";
     made.attempt = id;
     made.valid_until = now + 25'000;
     return made;
