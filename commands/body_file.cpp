@@ -60,8 +60,10 @@ std::string disposition_name(std::string_view value) {
 
 BodyFile::~BodyFile() {
   if (fd_ < 0) return;
+  struct stat file {};
+  const bool is_empty = ::fstat(fd_, &file) == 0 && file.st_size == 0;
   ::close(fd_);
-  if (created_ && !written_) ::unlink(path_.c_str());
+  if (created_ && !written_ && is_empty) ::unlink(path_.c_str());
 }
 
 Result<> BodyFile::prepare() {
@@ -127,7 +129,8 @@ Result<> BodyFile::make_empty() {
 
 bool BodyFile::start_over() {
   if (fd_ < 0 || !written_) return true;
-  if (::ftruncate(fd_, begin_) != 0 || ::lseek(fd_, begin_, SEEK_SET) != begin_) return false;
+  const bool cut_off = ::ftruncate(fd_, begin_) == 0 || errno == EINVAL;  // a device
+  if (!cut_off || ::lseek(fd_, begin_, SEEK_SET) != begin_) return false;
   written_ = false;
   return true;
 }
