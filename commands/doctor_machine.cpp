@@ -84,9 +84,15 @@ std::string without_userinfo(const std::string& proxy) {
 
 }  // namespace
 
-/// The limits, the network and the rest come from options and variables, which were read before.
 std::vector<Check> check_configuration(const DoctorParts& parts) {
   const Settings& settings = parts.globals.settings;
+  const auto config = read_config(settings.config_paths);
+  if (!config) return {failed_check("config", config.error(), Kind::usage)};
+  std::string files;
+  for (const ConfigFile& file : config->files) {
+    files += (files.empty() ? "" : ", ") + file.path;
+  }
+  files = files.empty() ? "no file" : files;
   std::string set;
   for (const auto& [name, value] :
        {std::pair{"max-spend", settings.max_spend}, std::pair{"max-deposit", settings.max_deposit},
@@ -98,8 +104,9 @@ std::vector<Check> check_configuration(const DoctorParts& parts) {
     const auto read = limit ? parse_limit(*limit) : Result<Limit>(Limit{});
     if (!read) return {failed_check("config", read.error(), Kind::usage)};
   }
-  return {{"config", Status::ok,
-           set.empty() ? "no variable changes a default" : "variables say: " + set}};
+  return {
+      {"config", Status::ok,
+       files + (set.empty() ? ", and no variable changes a default" : "; variables say: " + set)}};
 }
 
 std::vector<Check> check_state(const DoctorParts& parts) {

@@ -176,6 +176,19 @@ class Doctor(DoctorCase):
         checks = self.doctor("--offline", env={"PAYCURL_MAX_SPEND": "lots"}, code=2)
         self.expect(checks["config"], "fail", "not a limit: lots")
 
+    def test_config_files(self):
+        folder = self.home.path / ".config/paycurl"
+        folder.mkdir(parents=True, mode=0o700)
+        file = folder / "config.toml"
+        file.write_text("max-time = 5\n")
+        file.chmod(0o600)
+        self.expect(self.doctor("--offline")["config"], "ok", str(file))
+        file.chmod(0o666)
+        self.expect(self.doctor("--offline", code=2)["config"], "fail", str(file))
+        file.chmod(0o600)
+        file.write_text("max-time = \n")
+        self.expect(self.doctor("--offline", code=2)["config"], "fail", "config.toml")
+
     def test_key_files(self):
         who = Home(key=None, rpc=net.rpc_url)
         password = who.path / "password"
