@@ -21,6 +21,7 @@ class OptionSet;  // CLI11 costs 3 s per translation unit; headers never include
 struct Globals {
   bool json = false;
   bool json_lines = false;  ///< --format jsonl
+  std::string format = "text";
   int verbosity = 0;
   bool silent = false;
   bool no_config = false;  ///< -q
@@ -65,6 +66,8 @@ std::unique_ptr<Command> make_decode();
 std::unique_ptr<Command> make_services();
 std::unique_ptr<Command> make_doctor();
 std::unique_ptr<Command> make_config();
+std::unique_ptr<Command> make_validate();
+std::unique_ptr<Command> make_discover();
 std::unique_ptr<Command> make_completions();
 
 }  // namespace paycurl

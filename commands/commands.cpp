@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "commands/check_report.h"
 #include "commands/command.h"
 #include "commands/config_lines.h"
 #include "commands/curl_options.h"
@@ -192,12 +193,6 @@ const CommandEntry* find_command(std::string_view name) {
   return found == table.end() ? nullptr : &*found;
 }
 
-/// Words that later versions will know; a host of that name is asked with `paycurl request NAME`.
-bool is_future_command(std::string_view name) {
-  constexpr std::array<std::string_view, 2> kNames{"validate", "discover"};
-  return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
-}
-
 Error translated(const CLI::ParseError& error) {
   const std::string text = error.what();
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
@@ -328,8 +323,10 @@ int run_command(const CommandEntry& entry, const std::vector<std::string>& given
   if (help.version) return print(version_text(globals.verbosity > 0)) ? 0 : 23;
   globals.json = format == "json";
   globals.json_lines = format == "jsonl";
+  globals.format = format;
   constexpr std::array<std::string_view, 4> kFormats{"text", "json", "jsonl", "csv"};
-  if (std::find(kFormats.begin(), kFormats.end(), format) == kFormats.end()) {
+  const bool is_report = entry.name == "validate" && is_report_format(format);
+  if (!is_report && std::find(kFormats.begin(), kFormats.end(), format) == kFormats.end()) {
     return fail(globals.json,
                 {Kind::usage, "not a format: " + printable(format, 40), "text and json are"});
   }
@@ -382,6 +379,9 @@ const std::vector<CommandEntry>& command_table() {
        &make_services},
       {"doctor", "", "", "see whether everything is there that paying needs", &make_doctor},
       {"config", "", "show | path | init", "the config files, and what they say", &make_config},
+      {"validate", "", "[options] URL", "is this server a correct MPP server?", &make_validate},
+      {"discover", "", "[options] URL | FILE", "what a service offers, as its document says",
+       &make_discover},
       {"completions", "", "bash | zsh | fish", "a completion script for your shell",
        &make_completions},
   };
@@ -393,10 +393,6 @@ int run_command_line(int argc, char** argv) {
   const CommandEntry* entry = arguments.empty() ? nullptr : find_command(arguments.front());
   if (entry != nullptr) {
     arguments.erase(arguments.begin());
-  } else if (!arguments.empty() && is_future_command(arguments.front())) {
-    return fail(wants_json(arguments),
-                {Kind::usage, "paycurl " + arguments.front() + " is not there yet",
-                 "to fetch a host of that name: paycurl request " + arguments.front()});
   }
   // Other tools' --method POST would silently leave every offer out.
   for (std::size_t i = 0; entry == nullptr && i + 1 < arguments.size(); ++i) {

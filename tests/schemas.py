@@ -8,7 +8,7 @@ import jsonschema
 SCHEMAS = json.loads((pathlib.Path(__file__).resolve().parent.parent / "man/schemas.json").read_text())
 
 # The key that tells a shape; the first that is there decides.
-SHAPES = (("kind", "decode"), ("authorization", "sign"), ("services", "servicesList"), ("service", "servicesShow"),
+SHAPES = (("summary", "validate"), ("issues", "discover"), ("kind", "decode"), ("authorization", "sign"), ("services", "servicesList"), ("service", "servicesShow"),
           ("serviceId", "servicesEndpoints"), ("quote", "dryRun"), ("offers", "inspect"), ("payments", "paymentsList"), ("results", "paymentsResume"),
           ("accounts", "accountList"), ("account", "accountShow"), ("sessions", "sessionsList"),
           ("session", "sessionsShow"), ("response", "request"), ("payment", "paymentsShow"), ("checks", "doctor"),

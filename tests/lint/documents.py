@@ -72,7 +72,9 @@ def check_options(sections):
              "PAYMENTS": options_of(output_of("payments", "--help"), COMMON_GROUPS),
              "SIGN": options_of(output_of("sign", "--help", "all"), COMMON_GROUPS),
              "SERVICES": options_of(output_of("services", "--help"), COMMON_GROUPS),
-             "DOCTOR": options_of(output_of("doctor", "--help"), COMMON_GROUPS)}
+             "DOCTOR": options_of(output_of("doctor", "--help"), COMMON_GROUPS),
+             "VALIDATION": [option for command in ("validate", "discover")
+                            for option in options_of(output_of(command, "--help", "all"), COMMON_GROUPS)]}
     for section, options in helps.items():
         declared, described = {name for option in options for name in option}, man_options(sections[section])
         if section != "OPTIONS":  # there one of the names is enough
@@ -203,6 +205,19 @@ def check_curl_options():
             errors.append(f"docs/curl.md: {name} is {state}, and nothing says how")
     known = set(re.findall(r'"([a-z0-9.-]+)",', text_of("commands/curl_options.cpp")))
     differ("option", {option.split("--")[1] for option in theirs}, known, "commands/curl_options.cpp")
+def check_checks():
+    """The checks of validate: ID, severity, sentence and source are in the table of docs/validate.md."""
+    source = text_of("src/validation/check.cpp")
+    drafts = dict(re.findall(r'string_view (k\w+) = "([^"]+)"', source))
+    kinds = re.findall(r'CheckKind\{"([^"]+)", k(Fail|Warn),\s*"([^"]+)",\s*(?:(k\w+)|""), "([^"]*)"\}', source)
+    ours = {f"| `{name}` | {severity.lower()}s | {sentence} | {', '.join(filter(None, (drafts.get(draft), section)))} |"
+            for name, severity, sentence, draft, section in kinds}
+    theirs = {line for line in text_of("docs/validate.md").splitlines() if re.match(r"\| `\w+\.", line)}
+    differ("check", ours, theirs, "docs/validate.md")
+    used = set(re.findall(r'"((?:discovery|challenge|request|error|payment|endpoints)\.[a-z0-9-]+)"', "".join(
+        path.read_text() for path in [*(ROOT / "src/validation").glob("*.cpp"), ROOT / "commands/validate.cpp"]
+        if path.name != "check.cpp")))
+    differ("check", {kind[0] for kind in kinds}, used, "src/validation, commands/validate.cpp")
 
 
 def check_sources_are_listed():
@@ -238,6 +253,7 @@ def check_all():
     check_environment(sections)
     check_completions()
     check_curl_options()
+    check_checks()
     check_sources_are_listed()
     check_map()
 

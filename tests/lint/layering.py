@@ -18,9 +18,11 @@ MAY_USE = {
     "src/payment": {"src/base", "src/crypto", "src/http", "wallet"},
     "src/protocols": {"src/base", "src/crypto", "src/http", "src/payment"},
     "src/evm": {"src/base", "src/crypto", "src/http"},
+    "src/discovery": {"src/base"},
+    "src/validation": {"src/base", "src/crypto", "src/discovery", "src/http", "src/payment", "wallet"},
     "src/methods": {"src/base", "src/crypto", "src/evm", "src/http", "src/payment", "wallet"},
-    "commands": {"src/base", "src/crypto", "src/evm", "src/http", "src/methods", "src/payment", "src/protocols",
-                 "wallet"},
+    "commands": {"src/base", "src/crypto", "src/discovery", "src/evm", "src/http", "src/methods", "src/payment", "src/protocols",
+                 "src/validation", "wallet"},
     "src/main.cpp": {"src/base", "commands"},
 }
 
