@@ -393,6 +393,7 @@ Outcome Flow::Run::pay(const http::Answer& answer) {
 
 /// Notes in the offer that its price rose, so that the user can be asked about it.
 Result<> Flow::Run::compare_price(const Offer& offer) {
+  if (!limits_increase(parts_.limits, offer.quote->spend.origin)) return {};
   const auto row = new_row(offer, spender_->payer());
   if (!row) return row.error();
   const auto compared = spender_->check_increase(*row, offer.quote->spend);

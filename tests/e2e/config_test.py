@@ -7,9 +7,10 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import threading
 import unittest
+import urllib.error
+import urllib.request
 
 from account_test import Terminal
 from lab import ALPHA, PAYCURL, PAYEE, PAYER_KEY, SPONSOR, Devnet, Home, check_canary
@@ -104,6 +105,14 @@ class Denials(Case):
                 self.declined(self.home.run("-j", *options, net.url + path), "denied")
         socket = self.home.run("-j", net.url.replace("http:", "ws:") + "/session/ws")
         self.declined(socket, "denied")
+        head = urllib.request.Request(net.url + "/charge")
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(head, timeout=10)
+        challenge = refused.exception.headers["WWW-Authenticate"]
+        refused.exception.close()
+        self.declined(self.home.run("sign", "-j", "--url", net.url + "/charge", challenge), "denied")
+        for line in self.home.run("-jZ", net.url + "/charge", net.url + "/charge/zero").out.splitlines():
+            self.assertEqual(json.loads(line)["error"]["reason"], "denied")
         self.assertEqual([entry for entry in net.log() if entry.get("payload")], [])
         self.assertEqual(self.home.payments(), [])
 

@@ -377,7 +377,7 @@ TEST_CASE("a file that others can write, or that cannot be read, is not used") {
   write(path, "silent = true\n");
   CHECK(message().empty());
   CHECK(read_config({"", path, false})->option("silent") != nullptr);
-  for (const mode_t mode : {0620, 0602, 0666}) {
+  for (const mode_t mode : {0620U, 0602U, 0666U}) {
     write(path, "", mode);
     CHECK(message().find("is writable by others") != std::string::npos);
   }
