@@ -205,6 +205,8 @@ def check_curl_options():
             errors.append(f"docs/curl.md: {name} is {state}, and nothing says how")
     known = set(re.findall(r'"([a-z0-9.-]+)",', text_of("commands/curl_options.cpp")))
     differ("option", {option.split("--")[1] for option in theirs}, known, "commands/curl_options.cpp")
+
+
 def check_checks():
     """The checks of validate: ID, severity, sentence and source are in the table of docs/validate.md."""
     source = text_of("src/validation/check.cpp")
