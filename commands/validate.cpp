@@ -41,6 +41,10 @@ class Listener : public Audience {
     body_ += bytes.substr(0, kMost - std::min(kMost, body_.size()));
     return {};
   }
+  bool start_over() override {
+    body_.clear();
+    return true;
+  }
   Result<> message(std::string_view data) override { return body(data); }
   void offers(const std::vector<Offer>& /*offers*/, const Offer* /*chosen*/) override {}
   void hide(const std::string& secret) override { hide_from_stderr(secret); }
