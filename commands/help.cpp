@@ -57,6 +57,7 @@ std::string rows_of(const std::vector<OptionHelp>& options, const std::string& g
 std::string topic_of(const std::string& group) {
   if (group == "Choosing an offer") return "offer";
   if (group == "Who pays") return "payer";
+  if (group == "Many requests") return "batch";
   return lower(group);
 }
 

@@ -14,7 +14,7 @@ _paycurl() {
     lead=${cur%%=*}= prev=${cur%%=*} cur=${cur#*=}
   fi
   if [[ $count -eq 2 && $cur != -* ]]; then
-    take=words list='request account sessions payments sign decode services completions' journal=urls
+    take=words list='request account sessions payments sign decode services doctor config validate discover completions' journal=urls
   fi
   case ${words[1]} in
     account)
@@ -94,7 +94,7 @@ _paycurl() {
         --network) take=words list='mainnet testnet signet regtest' ;;
         --challenge) take=none ;;
         --protocol) take=words list='auto mpp l402' ;;
-        --swap-from) take=none ;;
+        --swap-from) take=words list='auto pathUSD USDC.e' ;;
         --slippage) take=none ;;
         -M|--method-option) take=none ;;
         --rpc-url) take=none ;;
@@ -122,10 +122,73 @@ _paycurl() {
         -q|--query) take=none ;;
         --category) take=none ;;
         --method) take=words list='tempo lightning' ;;
-        --status) take=none ;;
+        --status) take=words list='active beta deprecated maintenance' ;;
         --format) take=words list='text json jsonl csv' ;;
         --color) take=words list='auto always never' ;;
       esac
+      ;;
+    doctor)
+      options='-a --account --network --rpc-url --offline -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
+      case $prev in
+        -a|--account) take=words journal=accounts ;;
+        --network) take=words list='mainnet testnet signet regtest' ;;
+        --rpc-url) take=none ;;
+        --format) take=words list='text json jsonl csv' ;;
+        --color) take=words list='auto always never' ;;
+      esac
+      ;;
+    config)
+      options='-v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
+      verbs='show path init'
+      case $prev in
+        --format) take=words list='text json jsonl csv' ;;
+        --color) take=words list='auto always never' ;;
+      esac
+      ;;
+    validate)
+      options='-e --endpoint --body --query -H --header --pay --report --fail-on -k --insecure --cacert -x --proxy -m --max-time --connect-timeout --max-spend --max-deposit --max-fee --token --allow-http --method --intent --currency --network --rpc-url -a --account --key-fd --key-file --password-fd --password-file --wallet-fd -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
+      case $prev in
+        -e|--endpoint) take=none ;;
+        --body) take=none ;;
+        --query) take=none ;;
+        -H|--header) take=none ;;
+        --report) take=words list='human json junit tap github' ;;
+        --fail-on) take=words list='error warning' ;;
+        --cacert) take=files ;;
+        -x|--proxy) take=none ;;
+        -m|--max-time) take=none ;;
+        --connect-timeout) take=none ;;
+        --max-spend) take=none ;;
+        --max-deposit) take=none ;;
+        --max-fee) take=none ;;
+        --token) take=none ;;
+        --method) take=words list='tempo lightning' ;;
+        --intent) take=words list='charge session' ;;
+        --currency) take=none ;;
+        --network) take=words list='mainnet testnet signet regtest' ;;
+        --rpc-url) take=none ;;
+        -a|--account) take=words journal=accounts ;;
+        --key-fd) take=none ;;
+        --key-file) take=files ;;
+        --password-fd) take=none ;;
+        --password-file) take=files ;;
+        --wallet-fd) take=none ;;
+        --format) take=words list='text json junit tap github' ;;
+        --color) take=words list='auto always never' ;;
+      esac
+      case ${words[2]} in *) operands=urls ;; esac
+      ;;
+    discover)
+      options='-H --header -L --location -k --insecure --cacert -x --proxy -m --max-time -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
+      case $prev in
+        -H|--header) take=none ;;
+        --cacert) take=files ;;
+        -x|--proxy) take=none ;;
+        -m|--max-time) take=none ;;
+        --format) take=words list='text json jsonl csv' ;;
+        --color) take=words list='auto always never' ;;
+      esac
+      case ${words[2]} in *) operands=urls ;; esac
       ;;
     completions)
       options='-v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
@@ -136,7 +199,7 @@ _paycurl() {
       esac
       ;;
     *)
-      options='-X --request -H --header -d --data --json --data-ascii --data-raw --data-binary --data-urlencode -F --form --form-string -G --get -I --head -A --user-agent -e --referer -u --user --basic --oauth2-bearer --bearer --proto-default -g --globoff --url -L --location -m --max-time --max-redirs --compressed -k --insecure --cacert --capath -x --proxy -0 --http1.0 --http1.1 --http2 --connect-timeout -y --speed-time -Y --speed-limit --digest -n --netrc --netrc-optional --netrc-file --proto --proto-redir --post301 --post302 --post303 --path-as-is --request-target --max-filesize --retry --retry-delay --retry-max-time --retry-all-errors --retry-connrefused -E --cert --cert-type --key --key-type --pass --pinnedpubkey -1 --tlsv1 --tlsv1.2 --tlsv1.3 --tls-max --ciphers --tls13-ciphers -U --proxy-user --proxy-header --proxy-cacert --proxy-insecure -p --proxytunnel --socks5 --socks5-hostname --noproxy --resolve --connect-to --interface --unix-socket --abstract-unix-socket -4 --ipv4 -6 --ipv6 --tcp-nodelay --keepalive --keepalive-time --limit-rate -o --output -i --include -f --fail -O --remote-name -D --dump-header --fail-with-body -S --show-error -w --write-out -N --no-buffer -# --progress-bar --progress-meter --spool --sse --sse-json --text --inspect --dry-run --pay --max-spend --max-deposit --max-fee --confirm --yes --expect-amount --expect-recipient --expect-currency --expect-status --expect-receipt --token --allow-http --method --intent --currency --network --challenge --protocol --push --pull --swap-from --slippage -M --method-option --rpc-url --offline --input -Z --parallel --parallel-max --parallel-immediate --fail-early --once --session --no-session --deposit --close --lock-timeout -a --account --key-fd --key-file --password-fd --password-file --wallet-fd -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
+      options='-X --request -H --header -d --data --json --data-ascii --data-raw --data-binary --data-urlencode -F --form --form-string --url-query -T --upload-file -b --cookie -c --cookie-jar -r --range -C --continue-at -z --time-cond --etag-compare -K --config -G --get -I --head -A --user-agent -e --referer -u --user --basic --oauth2-bearer --bearer --proto-default -g --globoff --url -L --location -m --max-time --max-redirs --compressed -k --insecure --cacert --capath -x --proxy -0 --http1.0 --http1.1 --http2 --connect-timeout -y --speed-time -Y --speed-limit --digest -n --netrc --netrc-optional --netrc-file --proto --proto-redir --post301 --post302 --post303 --path-as-is --request-target --max-filesize --retry --retry-delay --retry-max-time --retry-all-errors --retry-connrefused -E --cert --cert-type --key --key-type --pass --pinnedpubkey -1 --tlsv1 --tlsv1.2 --tlsv1.3 --tls-max --ciphers --tls13-ciphers -U --proxy-user --proxy-header --proxy-cacert --proxy-insecure -p --proxytunnel --socks5 --socks5-hostname --noproxy --resolve --connect-to --interface --unix-socket --abstract-unix-socket -4 --ipv4 -6 --ipv6 --tcp-nodelay --keepalive --keepalive-time --limit-rate -o --output -i --include -f --fail -O --remote-name --remote-name-all -J --remote-header-name -R --remote-time --output-dir --create-dirs --clobber --remove-on-error --etag-save --stderr --trace --trace-ascii --trace-time -D --dump-header --fail-with-body -S --show-error -w --write-out -N --no-buffer -# --progress-bar --progress-meter --spool --sse --sse-json --text --inspect --dry-run --pay --max-spend --max-deposit --max-fee --max-increase --confirm --yes --expect-amount --expect-recipient --expect-currency --expect-status --expect-receipt --token --allow-http --method --intent --currency --network --challenge --protocol --push --pull --swap-from --slippage -M --method-option --rpc-url --offline --input -Z --parallel --parallel-max --parallel-immediate --fail-early --once --session --no-session --deposit --close --lock-timeout -a --account --key-fd --key-file --password-fd --password-file --wallet-fd -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
       case $prev in
         -X|--request) take=words list='GET HEAD POST PUT PATCH DELETE OPTIONS' ;;
         -H|--header) take=none ;;
@@ -148,6 +211,15 @@ _paycurl() {
         --data-urlencode) take=none ;;
         -F|--form) take=none ;;
         --form-string) take=none ;;
+        --url-query) take=none ;;
+        -T|--upload-file) take=files ;;
+        -b|--cookie) take=none ;;
+        -c|--cookie-jar) take=files ;;
+        -r|--range) take=none ;;
+        -C|--continue-at) take=none ;;
+        -z|--time-cond) take=none ;;
+        --etag-compare) take=files ;;
+        -K|--config) take=files ;;
         -A|--user-agent) take=none ;;
         -e|--referer) take=none ;;
         -u|--user) take=none ;;
@@ -193,11 +265,17 @@ _paycurl() {
         --keepalive-time) take=none ;;
         --limit-rate) take=none ;;
         -o|--output) take=files ;;
+        --output-dir) take=folders ;;
+        --etag-save) take=files ;;
+        --stderr) take=files ;;
+        --trace) take=files ;;
+        --trace-ascii) take=files ;;
         -D|--dump-header) take=files ;;
         -w|--write-out) take=none ;;
         --max-spend) take=none ;;
         --max-deposit) take=none ;;
         --max-fee) take=none ;;
+        --max-increase) take=none ;;
         --expect-amount) take=none ;;
         --expect-recipient) take=none ;;
         --expect-currency) take=none ;;
@@ -209,7 +287,7 @@ _paycurl() {
         --network) take=words list='mainnet testnet signet regtest' ;;
         --challenge) take=none ;;
         --protocol) take=words list='auto mpp l402' ;;
-        --swap-from) take=none ;;
+        --swap-from) take=words list='auto pathUSD USDC.e' ;;
         --slippage) take=none ;;
         -M|--method-option) take=none ;;
         --rpc-url) take=none ;;

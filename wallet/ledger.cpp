@@ -566,7 +566,7 @@ Result<std::vector<Money>> Ledger::spent_in_run(std::string_view run,
     if (!*row) return sums;
     if (query->is_null(9) && !is_in_flight(query->integer(8))) continue;
     for (const Money& part : read_counted(*query, 0, limits)) {
-      add_money(sums, part);
+      if (!part.amount.is_zero()) add_money(sums, part);
     }
   }
 }

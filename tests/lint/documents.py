@@ -84,7 +84,7 @@ def check_options(sections):
         if section != "OPTIONS":  # there one of the names is enough
             described |= {name for option in options for name in option if described & set(option)}
         differ("option", declared, described, f"man/paycurl.1 {section}")
-    tests = "".join(path.read_text() for pattern in ("cli/*.txt", "e2e/*.py", "unit/**/*.cpp")
+    tests = "".join(path.read_text() for pattern in ("cli/*.txt", "e2e/*.py", "e2e/*.txt", "unit/**/*.cpp")
                     for path in sorted((ROOT / "tests").glob(pattern)))
     for option in sorted(set().union(*helps.values())):
         names = "|".join(re.escape(name) for name in option + tuple("--no-" + n[2:] for n in option))

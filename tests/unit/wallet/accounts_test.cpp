@@ -247,7 +247,14 @@ TEST_CASE("what is recorded needs no keychain until it pays") {
 TEST_CASE("databases from before wallets keep their accounts") {
   World world;
   world.add_key("old");
-  REQUIRE(world.database.run("ALTER TABLE accounts DROP COLUMN network").has_value());
+  for (const char* step :
+       {"ALTER TABLE accounts DROP COLUMN network", "ALTER TABLE payments DROP COLUMN swap",
+        "DROP TABLE escrows", "DROP INDEX payments_by_run", "DROP INDEX payments_by_reference",
+        "DROP INDEX payments_by_origin", "DROP INDEX payments_by_once",
+        "DROP INDEX payments_paid_once", "ALTER TABLE payments DROP COLUMN run",
+        "ALTER TABLE payments DROP COLUMN run_amount"}) {
+    REQUIRE(world.database.run(step).has_value());
+  }
   REQUIRE(world.database.run("PRAGMA user_version=2").has_value());
   auto again = Database::open(world.folder / "state", false);
   REQUIRE(again.has_value());
