@@ -17,13 +17,15 @@ class DiscoverCommand : public Command {
  public:
   void declare(OptionSet& set) override {
     set.in("Discovery")
-        .positional("url", place_, "the service, its document, or a file; - is standard input")
+        .positional("url", place_, "the service, its document, or a file; - is standard input");
+    set.in("Common")
         .list("-H,--header", options_.headers, "LINE", "send a header field: 'Name: value'")
         .flag("-L,--location", options_.location, "follow redirects of the same origin")
+        .value("-m,--max-time", options_.max_time, "SECONDS", "limit the whole exchange (30)");
+    set.in("Connection")
         .flag("-k,--insecure", options_.insecure, "do not verify TLS certificates")
         .value("--cacert", options_.cacert, "FILE", "trust the certificates in this file")
-        .value("-x,--proxy", options_.proxy, "URL", "use this proxy")
-        .value("-m,--max-time", options_.max_time, "SECONDS", "limit the whole exchange (30)");
+        .value("-x,--proxy", options_.proxy, "URL", "use this proxy");
   }
 
   Result<int> run(const Globals& globals) override;

@@ -125,7 +125,7 @@ class ValidateCommand : public Command {
   Result<> pay_offer(const Globals& globals, const Probe& probe, const Asked& asked,
                      std::size_t number);
   Flow make_flow(const Globals& globals, http::Client& client, Audience& audience,
-                 std::size_t number);
+                 const std::string& origin, std::size_t number);
   void judge(const Outcome& outcome, std::size_t number, bool was_taken);
   Result<Settlement> settlement_of(const Row& row);
   void close_sessions();
@@ -153,16 +153,19 @@ void ValidateCommand::declare(OptionSet& set) {
       .list("-e,--endpoint", endpoints_, "METHOD:PATH", "check this endpoint, not the document's")
       .value("--body", body_, "JSON", "the body of requests; an object of paths has one for each")
       .list("--query", queries_, "NAME=VALUE", "add this to the query of every request")
-      .list("-H,--header", options_.headers, "LINE", "send a header field: 'Name: value'")
       .flag("--pay", pay_, "pay each offer once, inside the limits, and check what comes of it")
       .list("--report", reports_, "FORMAT[=FILE]",
             "write a report: human, json, junit, tap or github")
       .value("--fail-on", fail_on_, "SEVERITY", "exit 104 on: error, or warning too");
+  // The groups are those of a request: what config files say of these options holds here too.
+  set.in("Common")
+      .list("-H,--header", options_.headers, "LINE", "send a header field: 'Name: value'")
+      .value("-m,--max-time", options_.max_time, "SECONDS", "limit each exchange (30)")
+      .value("-a,--account", options_.account, "NAME", "pay from this account");
   set.in("Connection")
       .flag("-k,--insecure", options_.insecure, "do not verify TLS certificates; nothing is paid")
       .value("--cacert", options_.cacert, "FILE", "trust the certificates in this file")
       .value("-x,--proxy", options_.proxy, "URL", "use this proxy")
-      .value("-m,--max-time", options_.max_time, "SECONDS", "limit each exchange (30)")
       .value("--connect-timeout", options_.connect_timeout, "SECONDS", "limit connecting (10)");
   set.in("Payment")
       .list("--max-spend", options_.max_spend, "LIMIT", "at most that much in all (1.00)")
@@ -170,14 +173,14 @@ void ValidateCommand::declare(OptionSet& set) {
             "at most that much in the escrow of a channel")
       .value("--max-fee", options_.max_fee, "LIMIT", "at most that much network fee for a payment")
       .list("--token", options_.tokens, "ADDRESS:DECIMALS[:SYMBOL]", "a token not known to paycurl")
-      .flag("--allow-http", options_.allow_http, "pay over plain http")
+      .flag("--allow-http", options_.allow_http, "pay over plain http");
+  set.in("Choosing an offer")
       .value("--method", options_.methods, "NAME[,NAME]", "pay only with these methods")
       .value("--intent", options_.intent, "NAME", "pay only offers of this kind")
       .value("--currency", options_.currency, "TOKEN", "pay only offers in this token")
       .value("--network", options_.network, "NAME", "mainnet, testnet or a chain id")
       .value("--rpc-url", options_.rpc_url, "URL", "the chain's node to ask");
   set.in("Who pays")
-      .value("-a,--account", options_.account, "NAME", "pay from this account")
       .value("--key-fd", options_.key_fd, "N", "read the private key from this descriptor")
       .value("--key-file", options_.key_file, "FILE", "use this encrypted key file")
       .value("--password-fd", options_.password_fd, "N", "read its password from this descriptor")
@@ -419,7 +422,7 @@ void ValidateCommand::pay_offers(const Globals& globals, const Probe& probe,
 }
 
 Flow ValidateCommand::make_flow(const Globals& globals, http::Client& client, Audience& audience,
-                                std::size_t number) {
+                                const std::string& origin, std::size_t number) {
   FlowOptions flow;
   flow.preference = preference_of(options_, globals.settings);
   flow.preference.protocol = "mpp";
@@ -436,11 +439,11 @@ Flow ValidateCommand::make_flow(const Globals& globals, http::Client& client, Au
                   wallet_->signed_so_far(),
                   [this] { return wallet_->known_channels(); },
                   nullptr,
-                  [this](const std::string& method) {
-                    return wallet_->spender(payer_of(options_), limits_, method);
+                  [this, origin](const std::string& method) {
+                    return wallet_->spender(payer_of(options_, limits_, origin), limits_, method);
                   },
-                  [this](const std::string& method) -> Result<bool> {
-                    return wallet_->has_payer(payer_of(options_), method);
+                  [this, origin](const std::string& method) -> Result<bool> {
+                    return wallet_->has_payer(payer_of(options_, limits_, origin), method);
                   },
                   [](const Offer& /*offer*/, const Payer& /*payer*/) -> Result<> {
                     if (const auto signal = caught_signal())
@@ -454,7 +457,8 @@ Flow ValidateCommand::make_flow(const Globals& globals, http::Client& client, Au
 }
 
 Result<Settlement> ValidateCommand::settlement_of(const Row& row) {
-  const auto spender = wallet_->spender(payer_of(options_), limits_, row.method);
+  const auto spender =
+      wallet_->spender(payer_of(options_, limits_, row.origin), limits_, row.method);
   if (!spender) return spender.error();
   for (const auto& method : network_.methods) {
     if (method->name() == row.method) return method->settle(row, **spender, *network_.client);
@@ -499,7 +503,7 @@ Result<> ValidateCommand::pay_offer(const Globals& globals, const Probe& probe, 
   validation::Tampering client(*network_.client, probe, report_);
   Listener audience(globals.verbosity > 0);
   http::Request request = asked.request;
-  Flow flow = make_flow(globals, client, audience, number);
+  Flow flow = make_flow(globals, client, audience, request.url.origin(), number);
   const Outcome outcome = flow.run(std::move(request));
   if (outcome.row && outcome.payment == PaymentStatus::settled) {
     add_money(paid_, outcome.row->paid);
