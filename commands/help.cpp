@@ -56,6 +56,7 @@ std::string rows_of(const std::vector<OptionHelp>& options, const std::string& g
 /// The one word that asks for a group.
 std::string topic_of(const std::string& group) {
   if (group == "Choosing an offer") return "offer";
+  if (group == "Many requests") return "many";
   if (group == "Who pays") return "payer";
   if (group == "Many requests") return "batch";
   return lower(group);
