@@ -87,7 +87,11 @@ std::string without_userinfo(const std::string& proxy) {
 std::vector<Check> check_configuration(const DoctorParts& parts) {
   const Settings& settings = parts.globals.settings;
   const auto config = read_config(settings.config_paths);
-  if (!config) return {failed_check("config", config.error(), Kind::usage)};
+  if (!config) {
+    Check failed = failed_check("config", config.error(), Kind::usage);
+    if (failed.hint.empty()) failed.hint = "correct it; man 5 paycurl-config describes the keys";
+    return {failed};
+  }
   std::string files;
   for (const ConfigFile& file : config->files) {
     files += (files.empty() ? "" : ", ") + file.path;

@@ -58,7 +58,6 @@ std::string topic_of(const std::string& group) {
   if (group == "Choosing an offer") return "offer";
   if (group == "Many requests") return "many";
   if (group == "Who pays") return "payer";
-  if (group == "Many requests") return "batch";
   return lower(group);
 }
 
