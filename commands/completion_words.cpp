@@ -79,8 +79,8 @@ Result<> add_origins(Words& words, Ledger& ledger, bool whole) {
     if (authority == std::string::npos) continue;
     std::string host = origin.substr(authority + 3);
     if (whole) words.add(origin + "/", "paid before");
-    if (const std::size_t colon = host.rfind(':'); !host.ends_with(']'))
-      host.resize(std::min(colon, host.size()));
+    const std::size_t colon = host.rfind(':');
+    if (!host.ends_with(']')) host.resize(std::min(colon, host.size()));
     if (whole || std::find(hosts.begin(), hosts.end(), host) != hosts.end()) continue;
     hosts.push_back(host);
     words.add(host, "paid before");

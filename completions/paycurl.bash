@@ -14,7 +14,7 @@ _paycurl() {
     lead=${cur%%=*}= prev=${cur%%=*} cur=${cur#*=}
   fi
   if [[ $count -eq 2 && $cur != -* ]]; then
-    take=words list='request account sessions payments sign decode services doctor config completions' journal=urls
+    take=words list='request account sessions payments sign decode services doctor config validate discover completions' journal=urls
   fi
   case ${words[1]} in
     account)
@@ -144,6 +144,51 @@ _paycurl() {
         --format) take=words list='text json jsonl csv' ;;
         --color) take=words list='auto always never' ;;
       esac
+      ;;
+    validate)
+      options='-e --endpoint --body --query -H --header --pay --report --fail-on -k --insecure --cacert -x --proxy -m --max-time --connect-timeout --max-spend --max-deposit --max-fee --token --allow-http --method --intent --currency --network --rpc-url -a --account --key-fd --key-file --password-fd --password-file --wallet-fd -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
+      case $prev in
+        -e|--endpoint) take=none ;;
+        --body) take=none ;;
+        --query) take=none ;;
+        -H|--header) take=none ;;
+        --report) take=words list='human json junit tap github' ;;
+        --fail-on) take=words list='error warning' ;;
+        --cacert) take=files ;;
+        -x|--proxy) take=none ;;
+        -m|--max-time) take=none ;;
+        --connect-timeout) take=none ;;
+        --max-spend) take=none ;;
+        --max-deposit) take=none ;;
+        --max-fee) take=none ;;
+        --token) take=none ;;
+        --method) take=words list='tempo lightning' ;;
+        --intent) take=words list='charge session' ;;
+        --currency) take=none ;;
+        --network) take=words list='mainnet testnet signet regtest' ;;
+        --rpc-url) take=none ;;
+        -a|--account) take=words journal=accounts ;;
+        --key-fd) take=none ;;
+        --key-file) take=files ;;
+        --password-fd) take=none ;;
+        --password-file) take=files ;;
+        --wallet-fd) take=none ;;
+        --format) take=words list='text json junit tap github' ;;
+        --color) take=words list='auto always never' ;;
+      esac
+      case ${words[2]} in *) operands=urls ;; esac
+      ;;
+    discover)
+      options='-H --header -L --location -k --insecure --cacert -x --proxy -m --max-time -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
+      case $prev in
+        -H|--header) take=none ;;
+        --cacert) take=files ;;
+        -x|--proxy) take=none ;;
+        -m|--max-time) take=none ;;
+        --format) take=words list='text json jsonl csv' ;;
+        --color) take=words list='auto always never' ;;
+      esac
+      case ${words[2]} in *) operands=urls ;; esac
       ;;
     completions)
       options='-v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
