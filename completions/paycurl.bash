@@ -146,17 +146,18 @@ _paycurl() {
       esac
       ;;
     validate)
-      options='-e --endpoint --body --query -H --header --pay --report --fail-on -k --insecure --cacert -x --proxy -m --max-time --connect-timeout --max-spend --max-deposit --max-fee --token --allow-http --method --intent --currency --network --rpc-url -a --account --key-fd --key-file --password-fd --password-file --wallet-fd -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
+      options='-e --endpoint --body --query --pay --report --fail-on -H --header -m --max-time -a --account -k --insecure --cacert -x --proxy --connect-timeout --max-spend --max-deposit --max-fee --token --allow-http --method --intent --currency --network --rpc-url --key-fd --key-file --password-fd --password-file --wallet-fd -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
       case $prev in
         -e|--endpoint) take=none ;;
         --body) take=none ;;
         --query) take=none ;;
-        -H|--header) take=none ;;
         --report) take=words list='human json junit tap github' ;;
         --fail-on) take=words list='error warning' ;;
+        -H|--header) take=none ;;
+        -m|--max-time) take=none ;;
+        -a|--account) take=words journal=accounts ;;
         --cacert) take=files ;;
         -x|--proxy) take=none ;;
-        -m|--max-time) take=none ;;
         --connect-timeout) take=none ;;
         --max-spend) take=none ;;
         --max-deposit) take=none ;;
@@ -167,7 +168,6 @@ _paycurl() {
         --currency) take=none ;;
         --network) take=words list='mainnet testnet signet regtest' ;;
         --rpc-url) take=none ;;
-        -a|--account) take=words journal=accounts ;;
         --key-fd) take=none ;;
         --key-file) take=files ;;
         --password-fd) take=none ;;
@@ -179,12 +179,12 @@ _paycurl() {
       case ${words[2]} in *) operands=urls ;; esac
       ;;
     discover)
-      options='-H --header -L --location -k --insecure --cacert -x --proxy -m --max-time -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
+      options='-H --header -L --location -m --max-time -k --insecure --cacert -x --proxy -v --verbose -s --silent -j --format -h --help -V --version --color -q --disable'
       case $prev in
         -H|--header) take=none ;;
+        -m|--max-time) take=none ;;
         --cacert) take=files ;;
         -x|--proxy) take=none ;;
-        -m|--max-time) take=none ;;
         --format) take=words list='text json jsonl csv' ;;
         --color) take=words list='auto always never' ;;
       esac
