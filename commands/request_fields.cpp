@@ -93,6 +93,20 @@ Result<> add_etag(const RequestOptions& options, http::Request& request) {
   return {};
 }
 
+/// The user's own, of -u, a token or the URL.
+void add_authorization(const RequestOptions& options, http::Request& request) {
+  const std::string in_url = options.connection.netrc ? "" : request.url.userinfo;  // as in curl
+  const std::string user = options.user.empty() ? in_url : options.user;
+  if (!options.bearer.empty()) {
+    add_own(request, "Authorization", "Bearer " + options.bearer);
+  } else if (options.connection.digest) {
+    request.user = user;
+  } else if (!user.empty()) {
+    const bool whole = user.find(':') != std::string::npos;
+    add_own(request, "Authorization", "Basic " + to_base64(as_bytes(whole ? user : user + ":")));
+  }
+}
+
 void add_cookies(const RequestOptions& options, http::Request& request) {
   std::string pairs;
   for (const std::string& given : options.cookies) {
@@ -143,16 +157,7 @@ Result<> add_fields(const RequestOptions& options, const PreparedBody& body,
     if (request.headers.find(field.name) == nullptr) request.headers.add_first(field);
   }
   if (auto added = add_etag(options, request); !added) return added;
-  const std::string in_url = options.connection.netrc ? "" : request.url.userinfo;  // as in curl
-  const std::string user = options.user.empty() ? in_url : options.user;
-  if (!options.bearer.empty()) {
-    add_own(request, "Authorization", "Bearer " + options.bearer);
-  } else if (options.connection.digest) {
-    request.user = user;
-  } else if (!user.empty()) {
-    const bool whole = user.find(':') != std::string::npos;
-    add_own(request, "Authorization", "Basic " + to_base64(as_bytes(whole ? user : user + ":")));
-  }
+  add_authorization(options, request);
   std::string referer = options.referer;
   prepared.redirects.sets_referer = referer.ends_with(kAutoReferer);
   if (prepared.redirects.sets_referer) referer.resize(referer.size() - kAutoReferer.size());
