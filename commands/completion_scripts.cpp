@@ -160,7 +160,8 @@ std::string zsh_option(const CommandGrammar& command, const OptionHelp& option) 
   for (const std::string& name : option.names) {
     // What follows at once is a value too, as in -XPOST and --max-spend=1.
     const char* joint = option.value.empty() ? "" : name.starts_with("--") ? "=" : "+";
-    lines += "        '*" + name + joint + "[" + zsh_text(option.text) + "]" + action + "' \\\n";
+    const std::string rest = "[" + zsh_text(option.text) + "]" + action + "' \\\n";
+    lines.append("        '*").append(name).append(joint).append(rest);
   }
   return lines;
 }
