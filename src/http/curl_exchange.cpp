@@ -422,17 +422,10 @@ std::string explain(const Exchange& exchange, CURLcode code) {
                                              : curl_easy_strerror(code));
 }
 
-}  // namespace
-
-void configure(Exchange& exchange) {
-  const Request& request = exchange.request;
-  const Settings& settings = *exchange.settings;
+/// Who is told of what happens.
+void configure_callbacks(Exchange& exchange) {
   set(exchange, CURLOPT_PRIVATE, &exchange);
   set(exchange, CURLOPT_ERRORBUFFER, exchange.detail.data());
-  set(exchange, CURLOPT_URL, request.url.text.c_str());
-  set(exchange, CURLOPT_PROTOCOLS_STR, "http,https");
-  set(exchange, CURLOPT_NOSIGNAL, 1L);
-  set(exchange, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);  // the head of a proxy is not the answer's
   set(exchange, CURLOPT_HEADERFUNCTION, &on_header);
   set(exchange, CURLOPT_HEADERDATA, &exchange);
   set(exchange, CURLOPT_WRITEFUNCTION, &on_data);
@@ -442,6 +435,22 @@ void configure(Exchange& exchange) {
   set(exchange, CURLOPT_XFERINFOFUNCTION, &on_progress);
   set(exchange, CURLOPT_XFERINFODATA, &exchange);
   set(exchange, CURLOPT_NOPROGRESS, 0L);
+  if (!exchange.settings->verbose) return;
+  set(exchange, CURLOPT_VERBOSE, 1L);
+  set(exchange, CURLOPT_DEBUGFUNCTION, &on_debug);
+  set(exchange, CURLOPT_DEBUGDATA, &exchange);
+}
+
+}  // namespace
+
+void configure(Exchange& exchange) {
+  const Request& request = exchange.request;
+  const Settings& settings = *exchange.settings;
+  configure_callbacks(exchange);
+  set(exchange, CURLOPT_URL, request.url.text.c_str());
+  set(exchange, CURLOPT_PROTOCOLS_STR, "http,https");
+  set(exchange, CURLOPT_NOSIGNAL, 1L);
+  set(exchange, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);  // the head of a proxy is not the answer's
   set(exchange, CURLOPT_USERAGENT, settings.user_agent.c_str());
   set(exchange, CURLOPT_HTTP_VERSION, http_version(settings.http_version));
   set(exchange, CURLOPT_CONNECTTIMEOUT_MS,
@@ -463,11 +472,6 @@ void configure(Exchange& exchange) {
   if (request.cookies && exchange.share != nullptr) {
     set(exchange, CURLOPT_SHARE, exchange.share);
     set(exchange, CURLOPT_COOKIEFILE, "");  // turns the engine on
-  }
-  if (settings.verbose) {
-    set(exchange, CURLOPT_VERBOSE, 1L);
-    set(exchange, CURLOPT_DEBUGFUNCTION, &on_debug);
-    set(exchange, CURLOPT_DEBUGDATA, &exchange);
   }
   if (request.own_connection || exchange.connects_only) set(exchange, CURLOPT_FRESH_CONNECT, 1L);
   if (exchange.connects_only) {
@@ -493,8 +497,9 @@ std::vector<std::string> certificates_of(CURL* easy) {
   constexpr std::string_view kPem = "Cert:";
   std::vector<std::string> all;
   curl_certinfo* chain = nullptr;
-  if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) != CURLE_OK || chain == nullptr)
+  if (curl_easy_getinfo(easy, CURLINFO_CERTINFO, &chain) != CURLE_OK || chain == nullptr) {
     return all;
+  }
   for (const curl_slist* fields :
        std::span(chain->certinfo, static_cast<std::size_t>(chain->num_of_certs))) {
     for (; fields != nullptr; fields = fields->next) {

@@ -1,7 +1,6 @@
 // A line of --input. What is accepted makes one request and no other: its fields have no line ends,
 // its body is what stands there, and its key is fit to be sent.
 #include "commands/request_lines.h"
-
 #include "src/base/json.h"
 #include "src/http/message.h"
 #include "tests/fuzz/fuzz.h"
