@@ -1,4 +1,4 @@
-// What the completions take from the journal.
+// What the completions take from the journal and the config files.
 #include <algorithm>
 
 #include "commands/completions.h"
@@ -70,6 +70,18 @@ Result<> add_payments(Words& words, Ledger& ledger) {
   return {};
 }
 
+/// The hosts that the config files name; a file that cannot be read names none.
+void add_named_hosts(Words& words, const Settings& settings) {
+  const auto config = read_config(settings.config_paths);
+  if (!config) return;
+  for (const RuleFile& file : config->rules) {
+    for (const Rule& rule : file.hosts) {
+      const bool is_single = rule.host.find('*') == std::string::npos;
+      if (is_single) words.add("https://" + rule.host + "/", "of the config");
+    }
+  }
+}
+
 Result<> add_origins(Words& words, Ledger& ledger, bool whole) {
   const auto origins = ledger.origins();
   if (!origins) return origins.error();
@@ -97,6 +109,7 @@ Result<std::string> journal_words(std::string_view kind, const Settings& setting
   Database* database = *state ? &**state : nullptr;
   const auto added = [&]() -> Result<> {
     if (kind == "accounts") return add_accounts(words, settings, database);
+    if (kind == "urls") add_named_hosts(words, settings);
     if (database == nullptr) return {};
     if (kind == "sessions") return add_sessions(words, settings, *database);
     Ledger ledger(*database, settings.state_folder, &system_now);

@@ -189,6 +189,17 @@ class Completion(unittest.TestCase):
         self.assertEqual(Bash().complete("paycurl http:"), {(net.url + "/").removeprefix("http:")})
         self.assertEqual(Bash().complete("paycurl -s " + net.url[:-2]), {net.url.rsplit(":", 1)[1] + "/"})
 
+    def test_hosts_of_the_config(self):
+        config = home.path / "named.toml"
+        config.write_text('[host."api.example.com"]\nmax_spend = "1"\n[host."*.example.org"]\ndeny = true\n')
+        config.chmod(0o600)
+        words = home.run("completions", "words", "urls", env={"PAYCURL_CONFIG": str(config)}).out.decode()
+        self.assertIn("https://api.example.com/\tof the config\n", words)
+        self.assertNotIn("example.org", words)
+        config.write_text("nonsense")
+        self.assertNotIn("of the config", home.run("completions", "words", "urls",
+                                                   env={"PAYCURL_CONFIG": str(config)}).out.decode())
+
     def test_joined_value(self):
         self.assertEqual(Bash().complete("paycurl --network=test"), {"testnet"})
         self.assertEqual(Fish().complete("paycurl --network=test"), {"--network=testnet"})
