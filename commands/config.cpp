@@ -43,6 +43,10 @@ std::string without_secrets(const std::string& key, const std::string& value) {
   if (key == "header" || key == "proxy-header" || key == "cookie") {
     return value.substr(0, value.find_first_of(":;=")) + ": (not shown)";
   }
+  if (key == "cert") {  // FILE:PASSWORD
+    const std::size_t colon = value.find(':');
+    return colon == std::string::npos ? value : value.substr(0, colon) + ": (not shown)";
+  }
   const std::size_t scheme = value.find("://");
   if (scheme == std::string::npos) return value;
   const std::size_t end = std::min(value.find_first_of("/?#", scheme + 3), value.size());

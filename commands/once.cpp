@@ -109,7 +109,9 @@ OnceOutcome pay_once(const OnceParts& parts) {
       const bool came_to_nothing =
           resumes && outcome.error && outcome.error->kind == Kind::rejected;
       if (!lost && !came_to_nothing) return {std::move(outcome)};
-      if (lost && steady_clock::now() >= end) return {std::move(outcome)};
+      // Nobody is at one in doubt: it stays so, however often another request is made.
+      const bool stays = in_doubt && !resumes && !(*journal)->is_in_flight((*found)->seq);
+      if (lost && (stays || steady_clock::now() >= end)) return {std::move(outcome)};
       if (came_to_nothing) continue;  // pays when the key is free now
     } else if ((*found)->status == PaymentStatus::rejected || steady_clock::now() >= end) {
       return {failed_with(**found, held(parts, **found))};

@@ -556,7 +556,10 @@ int RequestCommand::run_one(const Globals& globals, const Job& job, const Prepar
   to.append_heads = job.number > 0;
   to.resume_from = *there;
   to.file.append = *there > 0;
-  if (brings_credential(request)) options_.pay = false;
+  if (brings_credential(request)) {
+    options_.pay = false;
+    options_.connection.retry.reset();  // a credential leaves with the first request
+  }
   // --inspect shows what everybody is offered, unless the user asks for less; the number that
   // --challenge takes from it must mean the same offer again.
   const bool asks_for_less = !preference_.methods.empty() || !preference_.intent.empty();

@@ -333,9 +333,13 @@ class Descriptor {
 Result<std::optional<std::string>> read_text(const std::string& path, bool only_root) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (file.get() < 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return std::optional<std::string>();
+    const int code = errno;
+    struct stat link {};
+    // A link that leads nowhere is there: what stood behind it is not known.
+    const bool is_away = (code == ENOENT || code == ENOTDIR) && ::lstat(path.c_str(), &link) != 0;
+    if (is_away) return std::optional<std::string>();
     return Error{Kind::usage,
-                 "the config file " + printable(path) + " cannot be read: " + std::strerror(errno),
+                 "the config file " + printable(path) + " cannot be read: " + std::strerror(code),
                  "what it forbids is not known; nothing is done without it"};
   }
   struct stat found {};

@@ -391,9 +391,13 @@ Result<> check_expectations(const Spend& spend, const Expectations& expected) {
       return error;
     }
   }
-  const std::string recipient = spend.payees.empty() ? "" : spend.payees.front().address;
-  if (expected.recipient && !equals_ignoring_case(*expected.recipient, recipient)) {
-    return unexpected("recipient", *expected.recipient, recipient, "expect_recipient");
+  if (expected.recipient && spend.payees.empty()) {
+    return unexpected("recipient", *expected.recipient, "", "expect_recipient");
+  }
+  for (const Payee& payee : spend.payees) {  // whoever shares with the first one is paid as well
+    if (expected.recipient && !equals_ignoring_case(*expected.recipient, payee.address)) {
+      return unexpected("recipient", *expected.recipient, payee.address, "expect_recipient");
+    }
   }
   if (expected.currency && !equals_ignoring_case(*expected.currency, asset.token) &&
       !(spend.known_asset && equals_ignoring_case(*expected.currency, asset.symbol))) {

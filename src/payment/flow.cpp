@@ -348,6 +348,7 @@ Result<> Flow::Run::ask_again_if_expired(const Offer*& chosen) {
   const Challenge& old = *chosen->challenge;
   if (!old.expires || *old.expires > parts_.clock() + old.clock_offset + kLeastValidity) return {};
   const Spend before = chosen->quote->spend;
+  const std::string intent = old.intent, origin = old.url.origin();  // `old` goes with its offers
   auto answer = ask();
   if (!answer) {
     return outcome_.error.value_or(
@@ -357,8 +358,14 @@ Result<> Flow::Run::ask_again_if_expired(const Offer*& chosen) {
   auto found = choose(outcome_.offers, parts_.has_account);
   if (!found) return found.error();
   const Spend& now = (*found)->quote->spend;
+  const auto goes_to_another = [&](const Payee& payee) {
+    return std::none_of(before.payees.begin(), before.payees.end(), [&](const Payee& agreed) {
+      return agreed.address == payee.address && payee.amount <= agreed.amount;
+    });
+  };
   if (now.total.asset != before.total.asset || now.total.amount > before.total.amount ||
-      now.payees.front().address != before.payees.front().address) {
+      (*found)->challenge->intent != intent || (*found)->challenge->url.origin() != origin ||
+      std::any_of(now.payees.begin(), now.payees.end(), goes_to_another)) {
     return Error{Kind::declined,
                  "the offer expired, and the new one is not the one that was agreed to",
                  "run the command again", "price_changed"};

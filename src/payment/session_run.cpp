@@ -415,7 +415,9 @@ void Flow::Run::after_session_delivery(Leg& leg, Method& method) {
   }
   note_row();
   after_delivery(leg, method);
-  if (outcome_.error && outcome_.error->kind != Kind::not_delivered && session_->channel()) {
+  const bool has_hint = outcome_.error && (outcome_.error->kind == Kind::not_delivered ||
+                                           outcome_.error->kind == Kind::outcome_unknown);
+  if (outcome_.error && !has_hint && session_->channel()) {
     outcome_.error->hint =
         "the session stays open: paycurl sessions show " + session_->channel()->id.substr(0, 10);
   }
