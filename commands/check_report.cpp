@@ -83,6 +83,11 @@ std::string human(const Findings& findings) {
   return out + "\n";
 }
 
+/// The error of a report that has findings, each of which it names.
+Error what_was_found() {
+  return {Kind::protocol, "the server breaks rules", "the checks say which", "findings"};
+}
+
 Json json_of(const Findings& findings) {
   Json checks = Json::array();
   for (const Check& check : findings.checks) {
@@ -104,7 +109,9 @@ Json json_of(const Findings& findings) {
       .set("checks", std::move(checks))
       .set("summary", std::move(summary))
       .set("paid", money_list(findings.paid))
-      .set("error", findings.error ? error_json(*findings.error) : Json());
+      .set("error", findings.error            ? error_json(*findings.error)
+                    : findings.has_findings() ? error_json(what_was_found())
+                                              : Json());
 }
 
 /// For XML 1.0, in text and in attributes: markup escaped, what no document may contain left out.

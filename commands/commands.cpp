@@ -25,6 +25,9 @@ constexpr const char* kKnownAuthentication =
     "paycurl knows -u with Basic, --digest, and --oauth2-bearer";
 constexpr auto kSpellings = std::to_array<Spelling>({
     {"--json-body", "a JSON body is --json DATA"},
+    {"--json-output", "what is printed is JSON with -j"},
+    {"--rpc", "the option is --rpc-url URL"},
+    {"--stream", "a stream is always printed, and paid for, as it comes"},
     {"--max-amount", "the limit is --max-spend LIMIT"},
     {"--max-cost", "the limit is --max-spend LIMIT"},
     {"--retries", "the option is --retry N"},
@@ -40,6 +43,15 @@ constexpr auto kSpellings = std::to_array<Spelling>({
     {"--negotiate", kKnownAuthentication},
 });
 
+/// Whether requests have it.
+bool is_request_option(const std::string& name) {
+  CLI::App app;
+  OptionSet set(app, nullptr);
+  const auto command = command_table().front().make();
+  command->declare(set);
+  return app.get_option_no_throw(name) != nullptr;
+}
+
 Error unknown_option(const std::string& option) {
   const std::string name =
       option.starts_with("--") ? option.substr(0, option.find('=')) : option.substr(0, 2);
@@ -47,6 +59,11 @@ Error unknown_option(const std::string& option) {
   for (const Spelling& spelling : kSpellings) {
     if (spelling.option != name) continue;
     error.hint = spelling.hint;
+    return error;
+  }
+  if (is_request_option(name)) {  // so this is another command
+    error.message = "this command has no option " + printable(name, 60);
+    error.hint = name == "--json" ? "what it prints is JSON with -j" : "its options: --help";
     return error;
   }
   if (is_curl_option(name)) {
@@ -287,6 +304,23 @@ bool reads_config(const CommandEntry& entry) {
   return std::find(kWithout.begin(), kWithout.end(), entry.name) == kWithout.end();
 }
 
+/// --format and --color.
+Result<> take_format(const CommandEntry& entry, const std::string& format, Globals& globals) {
+  globals.json = format == "json";
+  globals.json_lines = format == "jsonl";
+  globals.format = format;
+  constexpr std::array<std::string_view, 4> kFormats{"text", "json", "jsonl", "csv"};
+  const bool is_report = entry.name == "validate" && is_report_format(format);
+  if (!is_report && std::find(kFormats.begin(), kFormats.end(), format) == kFormats.end()) {
+    return Error{Kind::usage, "not a format: " + printable(format, 40), "text and json are"};
+  }
+  if (globals.color != "auto" && globals.color != "always" && globals.color != "never") {
+    return Error{Kind::usage, "not a way to colour: " + printable(globals.color, 40),
+                 "auto, always and never are"};
+  }
+  return {};
+}
+
 /// Parses and runs one command. `config` is what the files say when their defaults stand in front
 /// of `arguments`; until then it is nullptr.
 int run_command(const CommandEntry& entry, const std::vector<std::string>& given,
@@ -315,24 +349,15 @@ int run_command(const CommandEntry& entry, const std::vector<std::string>& given
     app.parse(std::move(prepared));
   } catch (const CLI::ParseError& error) {
     // An option behind --help is a topic: it has no value.
-    if (help.wanted || !topic_of(arguments).empty())
+    if (help.wanted || !topic_of(arguments).empty()) {
       return show_help(entry, arguments, globals.json);
+    }
     return fail(globals.json || format == "json", translated(error));
   }
   if (help.wanted) return show_help(entry, arguments, globals.json);
   if (help.version) return print(version_text(globals.verbosity > 0)) ? 0 : 23;
-  globals.json = format == "json";
-  globals.json_lines = format == "jsonl";
-  globals.format = format;
-  constexpr std::array<std::string_view, 4> kFormats{"text", "json", "jsonl", "csv"};
-  const bool is_report = entry.name == "validate" && is_report_format(format);
-  if (!is_report && std::find(kFormats.begin(), kFormats.end(), format) == kFormats.end()) {
-    return fail(globals.json,
-                {Kind::usage, "not a format: " + printable(format, 40), "text and json are"});
-  }
-  if (globals.color != "auto" && globals.color != "always" && globals.color != "never") {
-    return fail(globals.json, {Kind::usage, "not a way to colour: " + printable(globals.color, 40),
-                               "auto, always and never are"});
+  if (auto fine = take_format(entry, format, globals); !fine) {
+    return fail(globals.json, fine.error());
   }
   if (auto refused = refuse_empty_values(app); !refused) {
     return fail(globals.json, refused.error());
@@ -388,20 +413,44 @@ const std::vector<CommandEntry>& command_table() {
   return table;
 }
 
+namespace {
+
+/// What other tools mean by options that are ours with another meaning: a request would be made,
+/// and paid, that is not the one that was meant.
+Result<> refuse_other_meanings(const CommandEntry& entry,
+                               const std::vector<std::string>& arguments) {
+  if (&entry != &command_table().front()) return {};
+  for (std::size_t i = 0; i + 1 < arguments.size() && arguments[i] != "--"; ++i) {
+    const std::string& next = arguments[i + 1];
+    if (arguments[i] == "--method" && is_http_method(next)) {
+      return Error{Kind::usage, "--method chooses a payment method",
+                   "the request's method is -X " + next};
+    }
+    if (arguments[i] == "-r" && next.find("://") != std::string::npos) {
+      return Error{Kind::usage, "-r is a range of bytes, and that is a URL",
+                   "the chain's node is --rpc-url URL"};
+    }
+    if (arguments[i] == "-J" && (next.starts_with('{') || next.starts_with('['))) {
+      return Error{Kind::usage, "-J takes a file's name from the answer, and that is JSON",
+                   "a JSON body is --json DATA"};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 int run_command_line(int argc, char** argv) {
   std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   const CommandEntry* entry = arguments.empty() ? nullptr : find_command(arguments.front());
   if (entry != nullptr) {
     arguments.erase(arguments.begin());
   }
-  // Other tools' --method POST would silently leave every offer out.
-  for (std::size_t i = 0; entry == nullptr && i + 1 < arguments.size(); ++i) {
-    if (arguments[i] == "--method" && is_http_method(arguments[i + 1])) {
-      return fail(wants_json(arguments), {Kind::usage, "--method chooses a payment method",
-                                          "the request's method is -X " + arguments[i + 1]});
-    }
+  const CommandEntry& command = entry != nullptr ? *entry : command_table().front();
+  if (auto other = refuse_other_meanings(command, arguments); !other) {
+    return fail(wants_json(arguments), other.error());
   }
-  return run_command(entry != nullptr ? *entry : command_table().front(), arguments);
+  return run_command(command, arguments);
 }
 
 }  // namespace paycurl

@@ -262,6 +262,7 @@ Result<> ConfigCommand::show() {
         "config", Json::object({{"files", files_json()}, {"values", std::move(list)}})));
   }
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(all.size());
   for (const Shown& shown : all) {
     rows.push_back({printable(shown.section, 80), shown.name, printable(shown.value, 200),
                     (shown.from == "built_in" ? "built in" : printable(shown.place, 4096)) +

@@ -118,12 +118,16 @@ Result<std::vector<std::string>> read_config_lines(std::string_view text, const 
     const bool is_quoted = line.starts_with('"');
     const bool has_value = is_quoted || !(line.empty() || line[0] == '#');
     const OptionShape shape = shape_of(option);
-    if (shape.known && has_value != shape.takes_value) {
+    if (!shape.known) {
+      Error error = bad("unknown option " + printable(option, 60));
+      error.hint = "docs/curl.md says what there is of curl's options";
+      return error;
+    }
+    if (has_value != shape.takes_value) {
       return bad(printable(option, 60) + (has_value ? " takes no value" : " needs a value"));
     }
     arguments.push_back(option);
     if (has_value) arguments.push_back(is_quoted ? take_quoted(line) : take_word(line));
-    if (!shape.known) continue;  // whoever reads the arguments says so
     while (has_value && !line.empty() && is_space(line[0])) {
       line.remove_prefix(1);
     }

@@ -128,7 +128,9 @@ Json DiscoverCommand::json_of(const discovery::Document& document) const {
       .set("warningCount", static_cast<std::int64_t>(warnings))
       .set("issues", std::move(issues))
       .set("operations", std::move(operations))
-      .set("error", Json());
+      .set("error", errors == 0 ? Json()
+                                : error_json({Kind::protocol, "the document has errors",
+                                              "the issues say which", "findings"}));
 }
 
 std::string DiscoverCommand::text_of(const discovery::Document& document) {

@@ -74,6 +74,10 @@ Json json_of(const std::vector<Check>& checks, const std::optional<Error>& error
 Result<int> DoctorCommand::run(const Globals& globals) {
   Globals unattended = globals;  // looking must not open a dialog
   unattended.settings.no_prompt = true;
+  // A file that cannot be read is a check of its own.
+  if (auto config = read_config(unattended.settings.config_paths)) {
+    use_config(unattended.settings, std::move(*config), !unattended.no_config);
+  }
   auto network = make_network(unattended, options_);
   if (!network) return network.error();
   Wallet wallet(unattended, {});

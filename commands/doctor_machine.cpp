@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "commands/defaults.h"
 #include "commands/doctor.h"
 #include "src/base/text.h"
 #include "src/http/trust.h"
@@ -85,10 +86,13 @@ std::string without_userinfo(const std::string& proxy) {
 }  // namespace
 
 std::vector<Check> check_configuration(const DoctorParts& parts) {
-  const Settings& settings = parts.globals.settings;
+  const auto variables = read_settings();  // those of `parts` have the files' defaults as well
+  const Settings& settings = variables ? *variables : parts.globals.settings;
   const auto config = read_config(settings.config_paths);
-  if (!config) {
-    Check failed = failed_check("config", config.error(), Kind::usage);
+  const auto defaults = config ? default_arguments(command_table().front(), *config)
+                               : Result<std::vector<std::string>>(config.error());
+  if (!defaults) {
+    Check failed = failed_check("config", defaults.error(), Kind::usage);
     if (failed.hint.empty()) failed.hint = "correct it; man 5 paycurl-config describes the keys";
     return {failed};
   }

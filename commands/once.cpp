@@ -28,7 +28,13 @@ Outcome kept_answer(const OnceParts& parts, const Row& row) {
   outcome.row = row;
   http::Head head;
   head.status = static_cast<int>(row.http_status.value_or(0));
-  if (row.body_type) head.headers.add("content-type", *row.body_type);
+  head.version = "1.1";
+  head.raw = "HTTP/1.1 " + std::to_string(head.status) + "\r\n";
+  if (row.body_type) {
+    head.headers.add("content-type", *row.body_type);
+    head.raw += "Content-Type: " + *row.body_type + "\r\n";
+  }
+  head.raw += "\r\n";
   outcome.head = head;
   if (auto url = http::parse_url(row.url)) outcome.url = std::move(*url);
   if (auto json = row.receipt ? Json::parse(*row.receipt) : Result<Json>(Json());
@@ -53,6 +59,7 @@ Outcome kept_answer(const OnceParts& parts, const Row& row) {
                  "the payment is in: paycurl payments show " + row.id, "not_kept"});
   }
   parts.audience.note("payment " + row.id + " for " + row.url + " is printed again");
+  outcome.stats.received = outcome.body_size;
   outcome.delivered = true;
   if (parts.fail && head.status >= 400) {
     return fail({Kind::not_delivered,
@@ -65,6 +72,10 @@ Outcome kept_answer(const OnceParts& parts, const Row& row) {
 Error held(const OnceParts& parts, const Row& row) {
   const std::string name = "payment " + row.id + " for --once " + parts.key;
   if (row.status == PaymentStatus::rejected) {
+    if (row.session) {
+      return {Kind::outcome_unknown, name + " was refused, and its voucher can still be redeemed",
+              "see the session: paycurl sessions show " + row.session->substr(0, 10), "once"};
+    }
     const std::string until = format_rfc3339(row.valid_until / 1000 * 1000);
     return {Kind::outcome_unknown, name + " was refused and can still settle until " + until,
             "run the command again after that", "once"};

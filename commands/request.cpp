@@ -173,9 +173,15 @@ Result<int> RequestCommand::run(const Globals& globals) {
   return options_.close ? graver(gravest, close_sessions(globals)) : gravest;
 }
 
-/// A bad line is named before anything is paid, where all can be read in advance.
+/// A bad line, or URL, is named before anything is paid, where all can be read in advance.
 Result<> RequestCommand::open_input() {
-  if (options_.input.empty()) return {};
+  if (options_.input.empty()) {
+    if (!options_.pay || options_.urls.size() == 1) return {};
+    for (const std::string& url : options_.urls) {
+      if (auto fine = read_url(options_, url); !fine) return fine.error();
+    }
+    return {};
+  }
   auto opened = LineReader::open(options_.input);
   if (!opened) return opened.error();
   lines_.emplace(std::move(*opened));

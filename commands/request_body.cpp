@@ -79,10 +79,12 @@ Result<PreparedBody> form_body(const RequestOptions& options) {
         part.kind == BodyPart::Kind::form ? form.add(part.value) : form.add_string(part.value);
     if (!added) return added.error();
   }
+  auto whole = form.finish();
+  if (!whole) return whole.error();
   PreparedBody prepared;
   prepared.content_type = form.content_type();
   prepared.form = true;
-  prepared.body = std::make_shared<const http::Body>(form.finish());
+  prepared.body = std::make_shared<const http::Body>(std::move(*whole));
   return prepared;
 }
 
@@ -151,8 +153,7 @@ Result<PreparedBody> prepare_body(const RequestOptions& options) {
   return prepared;
 }
 
-Result<PreparedRequest> prepare_request(const RequestOptions& options, const std::string& text,
-                                        const PreparedBody& body) {
+Result<http::Url> read_url(const RequestOptions& options, const std::string& text) {
   if (auto fine = check_url_text(text, options.globoff); !fine) return fine.error();
   const ConnectionOptions& connection = options.connection;
   auto url = http::parse_url(text, options.proto_default, connection.path_as_is);
@@ -160,6 +161,14 @@ Result<PreparedRequest> prepare_request(const RequestOptions& options, const std
   if (auto fine = check_scheme(*url, parse_schemes(connection.proto), "--proto"); !fine) {
     return fine.error();
   }
+  return url;
+}
+
+Result<PreparedRequest> prepare_request(const RequestOptions& options, const std::string& text,
+                                        const PreparedBody& body) {
+  const ConnectionOptions& connection = options.connection;
+  auto url = read_url(options, text);
+  if (!url) return url.error();
   if (!body.upload_name.empty() && url->path.ends_with('/')) {
     url = http::with_file_name(*url, body.upload_name);
     if (!url) return url.error();

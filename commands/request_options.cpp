@@ -408,10 +408,11 @@ Result<> give(std::vector<Limit>& limits, const std::vector<std::string>& given,
   return {};
 }
 
-/// What the option says, else what the variable does.
-std::vector<std::string> given_of(const std::vector<std::string>& option,
+/// What the variable says, and the option, which has the last word on each unit.
+std::vector<std::string> given_of(std::vector<std::string> option,
                                   const std::optional<std::string>& variable) {
-  return option.empty() && variable ? std::vector<std::string>{*variable} : option;
+  if (variable) option.insert(option.begin(), *variable);
+  return option;
 }
 
 }  // namespace

@@ -141,6 +141,9 @@ Result<PreparedBody> prepare_body(const RequestOptions& options);
 Result<std::optional<PreparedBody>> prepare_upload(const RequestOptions& options,
                                                    std::size_t index);
 
+/// A URL as it was given, when it can be one to ask.
+Result<http::Url> read_url(const RequestOptions& options, const std::string& text);
+
 /// The request for one URL, with the user's fields and curl's defaults.
 struct PreparedRequest {
   http::Request request;

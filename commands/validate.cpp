@@ -332,7 +332,8 @@ Result<Endpoint> ValidateCommand::endpoint_at(const std::string& url, const std:
   return endpoint;
 }
 
-/// The operations of a document: the cheapest first. Only one of them when the URL names it.
+/// The operations of a document: the cheapest first. When the URL names one, only that one, and
+/// when it is neither one of them nor the service's, the URL itself.
 Result<> ValidateCommand::endpoints_of(const validation::Published& published,
                                        std::vector<Endpoint>& endpoints) {
   std::vector<discovery::Operation> operations = published.document.operations;
@@ -351,12 +352,20 @@ Result<> ValidateCommand::endpoints_of(const validation::Published& published,
   });
   auto own = http::parse_url(url_);
   if (!own) return own.error();
+  const std::string asked = own->text.substr(0, own->text.find('?'));
   const auto is_named = [&](const discovery::Operation& operation) {
-    return !operation.url_path.empty() &&
-           published.base + operation.url_path == own->text.substr(0, own->text.find('?'));
+    return !operation.url_path.empty() && published.base + operation.url_path == asked;
   };
+  const bool is_service = asked == published.base || asked == published.base + "/" ||
+                          asked == own->origin() || asked == own->origin() + "/" ||
+                          asked.ends_with("/openapi.json");
   if (std::any_of(operations.begin(), operations.end(), is_named)) {
     std::erase_if(operations, [&](const auto& operation) { return !is_named(operation); });
+  } else if (!is_service) {
+    auto endpoint = endpoint_at(own->text, body_.empty() ? "GET" : "POST", own->path);
+    if (!endpoint) return endpoint.error();
+    endpoints.push_back(std::move(*endpoint));
+    return {};
   }
   for (discovery::Operation& operation : operations) {
     report_.about(operation.method + " " + operation.path);
@@ -396,11 +405,12 @@ Result<std::vector<Endpoint>> ValidateCommand::find_endpoints(const Probe& probe
   if (!endpoints.empty()) return endpoints;
   const auto published = check_discovery(probe.prober, *request, report_);
   if (!published) return published.error();
+  const bool is_origin = base == request->url.origin() || base.ends_with("/openapi.json");
   if (*published && !(*published)->document.operations.empty()) {
     if (auto taken = endpoints_of(**published, endpoints); !taken) return taken.error();
     return endpoints;
   }
-  if (*published) return endpoints;  // which says that there are none
+  if (*published && is_origin) return endpoints;  // which says that there are none
   auto endpoint = endpoint_at(request->url.text, body_.empty() ? "GET" : "POST", request->url.path);
   if (!endpoint) return endpoint.error();
   endpoints.push_back(std::move(*endpoint));
@@ -538,11 +548,11 @@ Result<> ValidateCommand::pay_offer(const Globals& globals, const Probe& probe, 
 void ValidateCommand::close_sessions() {
   ClosePlan plan;
   plan.patience = session_choice_of(options_).patience;
-  plan.allow_http = options_.allow_http;
   plan.unverified_tls = options_.insecure;
   plan.deadlines = paid_deadlines_of(options_);
   for (const Channel& channel : used_) {
     report_.about(channel.origin + " " + shortened(channel.id));
+    plan.allow_http = allows_http(limits_.files, channel.origin, options_.allow_http);
     const auto spender =
         wallet_->spender_of({channel.account, channel.payer}, limits_, channel.method);
     if (!spender) {

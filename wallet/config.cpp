@@ -403,7 +403,12 @@ Result<RuleFile> rules_of(const ConfigFile& file) {
   rules.path = file.path;
   rules.is_final = file.is_final;
   for (const ConfigEntry& entry : file.entries) {
-    if (entry.section.empty()) continue;
+    if (entry.section.empty()) {  // a default, but for what a final file forbids
+      if (rules.is_final && entry.key == "allow-http" && entry.flag == false) {
+        rules.all.allow_http = {false, entry.place};
+      }
+      continue;
+    }
     Rule* rule = &rules.all;
     if (entry.section.starts_with("host ")) {
       const std::string host = entry.section.substr(5);

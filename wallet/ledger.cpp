@@ -374,13 +374,13 @@ Result<> Ledger::sign_step(Row& row, const MaySpend& may_spend,
 Result<> Ledger::raise(const Row& row, std::string_view digest) {
   auto update = database_.prepare(
       "UPDATE payments SET amount = ?, fee = ?, status = ?, signed_digest = ?, rebuild = ?, "
-      "reference = ?, session = ?, run = ?, run_amount = ? WHERE seq = ?");
+      "reference = ?, session = ?, run = ?, run_amount = ?, raised = ? WHERE seq = ?");
   if (!update) return update.error();
   update->bind(row.paid.amount.decimal()).bind(row.fee.decimal());
   update->bind(name_of(PaymentStatus::unknown)).bind(digest).bind_optional(row.rebuild);
   update->bind_optional(row.reference).bind_optional(row.session);
   update->bind_optional(row.run.empty() ? std::nullopt : std::optional(row.run));
-  return update->bind(row.run_amount.decimal()).bind(row.seq).run();
+  return update->bind(row.run_amount.decimal()).bind(clock_()).bind(row.seq).run();
 }
 
 Result<> Ledger::sign(std::int64_t seq, std::string_view digest, std::string_view rebuild,
@@ -508,20 +508,22 @@ Result<std::vector<std::string>> Ledger::origins() {
 }
 
 // A rejected payment counts as well: the server may have broadcast it and lied. So does an intent
-// of the last minute that nothing is known of, which another process may be about to sign.
+// of the last minute that nothing is known of, which another process may be about to sign. A
+// session that goes on over midnight counts as a whole on the new day.
 Result<Statement> Ledger::spent_since_midnight(std::string_view payer) {
   const Millis now = clock_();
   auto query = database_.prepare(
       "SELECT amount, symbol, decimals, token, network, is_dollar, is_test, swap, origin FROM "
       "payments "
-      "WHERE (?1 = '' OR payer = ?1) AND time >= ?2 AND (status != 'not_sent' OR session IS NOT "
-      "NULL OR (error_code IS NULL AND time >= ?3))");
+      "WHERE (?1 = '' OR payer = ?1) AND COALESCE(raised, time) >= ?2 AND (status != 'not_sent' OR "
+      "session IS NOT NULL OR (error_code IS NULL AND time >= ?3))");
   if (!query) return query;
   query->bind(payer).bind(now - now % kDay).bind(now - kStaleIntent);
   return query;
 }
 
-Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
+Result<std::vector<Money>> Ledger::spent_today(std::string_view payer,
+                                               const std::vector<Limit>& limits) {
   auto query = spent_since_midnight(payer);
   if (!query) return query.error();
   std::vector<Money> sums;
@@ -529,13 +531,14 @@ Result<std::vector<Money>> Ledger::spent_today(std::string_view payer) {
     const auto row = query->step();
     if (!row) return row.error();
     if (!*row) return sums;
-    for (const Money& part : read_counted(*query, 0, {})) {
+    for (const Money& part : read_counted(*query, 0, limits)) {
       add_money(sums, part);
     }
   }
 }
 
-Result<std::vector<std::pair<std::string, Money>>> Ledger::spent_today_by_origin() {
+Result<std::vector<std::pair<std::string, Money>>> Ledger::spent_today_by_origin(
+    const std::vector<Limit>& limits) {
   auto query = spent_since_midnight("");
   if (!query) return query.error();
   std::vector<std::pair<std::string, Money>> payments;
@@ -543,7 +546,7 @@ Result<std::vector<std::pair<std::string, Money>>> Ledger::spent_today_by_origin
     const auto row = query->step();
     if (!row) return row.error();
     if (!*row) return payments;
-    for (Money& part : read_counted(*query, 0, {})) {
+    for (Money& part : read_counted(*query, 0, limits)) {
       payments.emplace_back(query->text(8), std::move(part));
     }
   }
@@ -616,13 +619,13 @@ Result<> Ledger::note_escrow(std::string_view run, const Escrowed& escrowed) {
   return insert->bind(clock_()).run();
 }
 
-// One that was rejected holds its key until nobody can settle it any more.
+// One that was rejected holds its key until nobody can settle it any more: a voucher for ever.
 Result<std::optional<Row>> Ledger::with_once(std::string_view key) {
-  auto query = database_.prepare(
-      select("WHERE once = ?1 AND (status IN ('unknown', 'settled') OR "
-             "(status = 'rejected' AND valid_until > ?2 AND amount != '0') OR "
-             "(status = 'not_sent' AND signed_digest IS NULL AND error_code IS NULL)) "
-             "ORDER BY seq DESC"));
+  auto query = database_.prepare(select(
+      "WHERE once = ?1 AND (status IN ('unknown', 'settled') OR "
+      "(status = 'rejected' AND (valid_until > ?2 OR session IS NOT NULL) AND amount != '0') OR "
+      "(status = 'not_sent' AND signed_digest IS NULL AND error_code IS NULL)) "
+      "ORDER BY seq DESC"));
   if (!query) return query.error();
   query->bind(key).bind(clock_());
   auto found = rows(*query);
@@ -640,6 +643,20 @@ Result<> Ledger::check_once(const Row& row) {
   if (!*other) return {};
   return Error{Kind::outcome_unknown, "payment " + (*other)->id + " is the one for this --once key",
                "see how it ended: paycurl payments show " + (*other)->id, "once"};
+}
+
+Result<> Ledger::hold_once(Row& row, const std::string& key) {
+  auto transaction = database_.begin();
+  if (!transaction) return transaction.error();
+  Row named = row;
+  named.once = key;
+  if (auto free = check_once(named); !free) return free;
+  auto update = database_.prepare("UPDATE payments SET once = ? WHERE seq = ? AND once IS NULL");
+  if (!update) return update.error();
+  if (auto done = update->bind(key).bind(row.seq).run(); !done) return done;
+  auto committed = transaction->commit();
+  if (committed) row.once = key;
+  return committed;
 }
 
 Result<std::optional<Amount>> Ledger::last_price(const Row& row, const Asset& asset) {

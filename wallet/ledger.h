@@ -136,9 +136,12 @@ class Ledger {
   /// The origins that were paid, the last one first; at most 100.
   Result<std::vector<std::string>> origins();
   /// What `payer` signed away today (UTC) on every network, money that came back left out.
-  Result<std::vector<Money>> spent_today(std::string_view payer);
+  /// `limits` decide how swaps count.
+  Result<std::vector<Money>> spent_today(std::string_view payer,
+                                         const std::vector<Limit>& limits = {});
   /// What every payer signed away today (UTC), by the origin that got it.
-  Result<std::vector<std::pair<std::string, Money>>> spent_today_by_origin();
+  Result<std::vector<std::pair<std::string, Money>>> spent_today_by_origin(
+      const std::vector<Limit>& limits = {});
   /// What the newest payment to the endpoint of `row` (method, origin and path, intent, asset) was
   /// asked for, if it was made or may have been: of a charge what was paid, of a session the price
   /// of a unit. `row` itself does not count.
@@ -155,6 +158,8 @@ class Ledger {
   /// The row that holds this key of --once: one that may have moved money, or still can, or that a
   /// living process is about to sign. nullopt when the key is free.
   Result<std::optional<Row>> with_once(std::string_view key);
+  /// Gives a row without a key that one, which has to be free: its payment is the one for the key.
+  Result<> hold_once(Row& row, const std::string& key);
   /// Whether another living process works on the row.
   bool is_in_flight(std::int64_t seq) const;
   /// Forgets the kept body of a row.

@@ -526,6 +526,17 @@ bool limits_increase(const Limits& limits, std::string_view origin) {
   return !increases_for(limits, origin).empty();
 }
 
+std::vector<Limit> limits_by_day(const Limits& limits) {
+  std::vector<Limit> all = limits.per_day;
+  for (const RuleFile& file : limits.files) {
+    all.insert(all.end(), file.all.per_day.begin(), file.all.per_day.end());
+    for (const Rule& rule : file.hosts) {
+      all.insert(all.end(), rule.per_day.begin(), rule.per_day.end());
+    }
+  }
+  return all;
+}
+
 bool limits_hosts_by_day(const Limits& limits) {
   return std::any_of(limits.files.begin(), limits.files.end(), [](const RuleFile& file) {
     return std::any_of(file.hosts.begin(), file.hosts.end(),

@@ -65,6 +65,8 @@ Result<> allow(const Spend& spend, const Limits& limits, const Spent& spent);
 Result<> allow_increase(const Spend& spend, const Limits& limits, const Spent& spent);
 /// Whether any limit on increases speaks of `origin`, so that the last price is worth looking up.
 bool limits_increase(const Limits& limits, std::string_view origin);
+/// Every limit on what a day may cost, of all accounts and hosts.
+std::vector<Limit> limits_by_day(const Limits& limits);
 /// Whether any file limits what a day may cost at a host.
 bool limits_hosts_by_day(const Limits& limits);
 

@@ -1,7 +1,11 @@
 #include "wallet/rule.h"
 
 #include <algorithm>
+#include <array>
 #include <tuple>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
 
 #include "src/base/text.h"
 
@@ -12,6 +16,20 @@ struct Host {
   std::string name;  ///< lower case, without a final dot
   std::string port;  ///< empty: none is named
 };
+
+/// An address has one spelling: that of inet_ntop, and IPv4 where it is that in IPv6's clothes.
+std::string in_one_form(const std::string& name) {
+  in6_addr six{};
+  if (!name.starts_with('[') || !name.ends_with(']')) return name;
+  if (::inet_pton(AF_INET6, name.substr(1, name.size() - 2).c_str(), &six) != 1) return name;
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (IN6_IS_ADDR_V4MAPPED(&six)) {
+    (void)::inet_ntop(AF_INET, &six.s6_addr[12], text.data(), text.size());
+    return text.data();
+  }
+  (void)::inet_ntop(AF_INET6, &six, text.data(), text.size());
+  return "[" + std::string(text.data()) + "]";
+}
 
 Host split_port(std::string_view text) {
   Host host;
@@ -24,6 +42,7 @@ Host split_port(std::string_view text) {
   while (host.name.ends_with('.')) {
     host.name.pop_back();
   }
+  host.name = in_one_form(host.name);
   return host;
 }
 
@@ -52,8 +71,14 @@ bool is_host_pattern(std::string_view text) {
   if (name == "*") return true;
   if (name.starts_with("*.")) name.remove_prefix(2);
   if (name.starts_with('[')) {
-    return name.ends_with(']') && name.size() > 2 &&
-           name.find_first_not_of("0123456789abcdef:.[]") == std::string_view::npos;
+    in6_addr six{};
+    return name.ends_with(']') &&
+           ::inet_pton(AF_INET6, std::string(name.substr(1, name.size() - 2)).c_str(), &six) == 1;
+  }
+  if (name.find_first_not_of("0123456789.") ==
+      std::string_view::npos) {  // 127.1 is never asked for
+    in_addr four{};
+    return ::inet_pton(AF_INET, std::string(name).c_str(), &four) == 1;
   }
   return !name.empty() && name.size() <= 253 && !name.starts_with('.') &&
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-._") ==
@@ -91,6 +116,7 @@ bool allows_http(const std::vector<RuleFile>& files, std::string_view origin, bo
   bool allowed = wanted;
   for (const RuleFile& file : files) {
     const auto* said = first_said(rules_for(file, origin), &Rule::allow_http);
+    if (said == nullptr && file.all.allow_http.on == false) said = &file.all.allow_http;
     if (said == nullptr) continue;
     if (file.is_final && !*said->on) return false;
     allowed = wanted || *said->on;

@@ -78,9 +78,14 @@ Result<Spent> Spender::spent(const Row& before, const Spend& spend,
   auto run = ledger_.spent_in_run(run_, limits_.max_spend);
   if (!run) return run.error();
   Spent sums{std::move(*run), today};
+  const auto daily = limits_by_day(limits_);
+  auto of_day =
+      ledger_.spent_today(payer_.address, daily);  // where limits name tokens, swaps count
+  if (!of_day) return of_day.error();
+  sums.today = std::move(*of_day);
   if (before.seq != 0) sums.call = counted(before.paid, before.swap, limits_.max_spend);
   if (limits_hosts_by_day(limits_)) {
-    auto payments = ledger_.spent_today_by_origin();
+    auto payments = ledger_.spent_today_by_origin(daily);
     if (!payments) return payments.error();
     sums.by_origin = std::move(*payments);
   }

@@ -65,6 +65,19 @@ void Body::append(std::string bytes) {
   if (size != 0) pieces_.push_back({std::move(bytes), nullptr, size});
 }
 
+void Body::replace(const std::string& from, const std::string& to) {
+  digest_.reset();
+  for (Piece& piece : pieces_) {
+    for (std::size_t at = 0; (at = piece.bytes.find(from, at)) != std::string::npos;) {
+      piece.bytes.replace(at, from.size(), to);
+      at += to.size();
+    }
+    if (piece.file) continue;
+    size_ = size_ - piece.size + piece.bytes.size();
+    piece.size = piece.bytes.size();
+  }
+}
+
 Result<> Body::append_descriptor(int fd, const std::string& name) {
   auto file = std::make_shared<const File>(fd, name);
   struct stat status {};

@@ -27,6 +27,9 @@ class Body {
   /// it cannot be read.
   Result<> append_file(const std::string& path);
 
+  /// In what is not of files: every `from`, which is not empty.
+  void replace(const std::string& from, const std::string& to);
+
   std::uint64_t size() const { return size_; }
   /// Fills `out` from `offset` on; fewer bytes only at the end. Transport error 26 when a file
   /// became shorter than it was.

@@ -150,8 +150,16 @@ Result<> Multipart::add(const std::string& field) {
   return {};
 }
 
-Body Multipart::finish() {
+Result<Body> Multipart::finish() {
   body_.append("--" + boundary_ + "--\r\n");
+  Body content = body_;
+  content.replace(boundary_, "");
+  const auto digest = content.sha256();
+  if (!digest) return digest.error();
+  const std::string own(boundary_.find_last_of('-') + 1, '-');
+  const std::string made = own + to_hex(ByteView(*digest).first(8));
+  body_.replace(boundary_, made);
+  boundary_ = made;
   return std::move(body_);
 }
 

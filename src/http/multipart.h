@@ -20,9 +20,11 @@ class Multipart {
   /// "name=content" and nothing else (--form-string).
   Result<> add_string(const std::string& field);
 
+  /// The whole body. Its boundary is made from what is in it: the same form has the same bytes when
+  /// the command is run again, by which a payment in doubt is found. Errors as Body::sha256.
+  Result<Body> finish();
+  /// Behind `finish`.
   std::string content_type() const { return "multipart/form-data; boundary=" + boundary_; }
-  /// The whole body.
-  Body finish();
 
  private:
   void start_part(const std::string& name, const std::string& file_name, const std::string& type);

@@ -294,7 +294,8 @@ void Flow::Run::after_refusal(Leg& leg, Method& method) {
     return settled_without("paid, but behind the redirect the server answered" + said, "redirect");
   }
   if (!leg.result()) return doubt(leg.result().error().message, "no_answer");
-  if ((status == 402 || status == 401) && !sent_before_) {
+  // With --once the rail decides whether its key is free again, not the server's word.
+  if ((status == 402 || status == 401) && !sent_before_ && !row_.once) {
     save(PaymentStatus::rejected, std::nullopt);
     outcome_.error =
         Error{Kind::rejected, "the server refused the payment" + said,

@@ -432,6 +432,12 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
     if (protocol_ == nullptr) continue;
     if (!options_.once.empty() && row.once && *row.once != options_.once) continue;
     auto mine = take_up(row);
+    if (mine && !options_.once.empty() && !mine->once) {
+      if (auto held = spender_->ledger().hold_once(*mine, options_.once); !held) {
+        spender_->ledger().release(mine->seq);
+        return fail(held.error());
+      }
+    }
     if (mine && by_session && mine->intent == "session") {
       earlier = std::move(mine);
       break;

@@ -60,6 +60,11 @@ bool Flow::Run::take_earlier_signing(const Offer& offer) {
     if (!mine) continue;
     row_ = std::move(*mine);
     outcome_.row = row_;
+    if (auto approved = parts_.approve(offer, spender_->payer()); !approved) {
+      set_error(approved.error());
+      journal.release(row_.seq);
+      return true;
+    }
     const auto credential = offer.method->rebuild(*offer.challenge, row_, *spender_, true);
     if (credential) {
       parts_.audience.note("payment " + row_.id + " of an earlier run, once more");

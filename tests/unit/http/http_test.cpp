@@ -199,9 +199,9 @@ TEST_CASE("forms") {
   REQUIRE(form.add("name=va\"lue").has_value());
   REQUIRE(form.add("t=x;type=text/plain").has_value());
   REQUIRE(form.add_string("s=@not;a=file").has_value());
+  const std::string text = **form.finish()->text(10000);
   const std::string boundary =
       form.content_type().substr(form.content_type().find("boundary=") + 9);
-  const std::string text = **form.finish().text(10000);
   CHECK(text ==
         "--" + boundary + "\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nva\"lue\r\n--" +
             boundary +
@@ -209,6 +209,15 @@ TEST_CASE("forms") {
             "text/plain\r\n\r\nx\r\n--" +
             boundary + "\r\nContent-Disposition: form-data; name=\"s\"\r\n\r\n@not;a=file\r\n--" +
             boundary + "--\r\n");
+  // The same form has the same bytes, another one has not.
+  const auto boundary_of = [](const char* field) {
+    Multipart again;
+    REQUIRE(again.add(field).has_value());
+    REQUIRE(again.finish().has_value());
+    return again.content_type();
+  };
+  CHECK(boundary_of("a=b") == boundary_of("a=b"));
+  CHECK(boundary_of("a=b") != boundary_of("a=c"));
   CHECK(Multipart().add("nothing").error().kind == Kind::usage);
   CHECK(Multipart().add("a=@/does/not/exist").error().exit_status() == 26);
   CHECK(Multipart().add("a=b;colour=red").error().kind == Kind::usage);

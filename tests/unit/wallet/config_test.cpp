@@ -124,6 +124,11 @@ TEST_CASE("whom a section speaks of") {
   CHECK(matches_host("*", "https://[::1]:8443"));
   CHECK(matches_host("[::1]:8443", "https://[::1]:8443"));
   CHECK_FALSE(matches_host("[::1]:8443", "https://[::1]"));
+  CHECK(matches_host("127.0.0.1", "http://[::ffff:127.0.0.1]:8080"));
+  CHECK(matches_host("[::ffff:7f00:1]", "http://127.0.0.1"));
+  CHECK(matches_host("[0:0::1]", "http://[::1]"));
+  CHECK_FALSE(is_host_pattern("127.1"));
+  CHECK_FALSE(is_host_pattern("[::1::]"));
   CHECK_FALSE(matches_host("*", ""));
 }
 
