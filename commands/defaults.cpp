@@ -78,7 +78,8 @@ Result<std::vector<std::string>> arguments_of(const ConfigEntry& entry, const CL
     return at(entry, entry.key + " takes one value");
   }
   for (const std::string& value : entry.values) {
-    arguments.push_back(name + "=" + value);
+    arguments.push_back(name);
+    arguments.back().append("=").append(value);
   }
   return arguments;
 }

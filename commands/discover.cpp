@@ -69,7 +69,7 @@ Result<std::string> DiscoverCommand::fetch(const Globals& globals) {
   }
   const std::string origin = request.url.origin();
   for (int hops = 0; hops < 10; ++hops) {
-    const auto answer = http::fetch(*network->client, request, discovery::kMaxDocument);
+    auto answer = http::fetch(*network->client, request, discovery::kMaxDocument);
     if (!answer) return answer.error();
     const int status = answer->head.status;
     if (answer->head.is_redirect() && options_.location) {

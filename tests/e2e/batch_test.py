@@ -37,7 +37,7 @@ class Shop:
 
     def __init__(self, amount="10000"):
         self.lock, self.paid, self.keys, self.bodies = threading.Lock(), [], [], []
-        self.let_go, self.lose = threading.Event(), 0
+        self.let_go, self.lose, self.refuses = threading.Event(), 0, False
         self.let_go.set()
         self.server = Server(self.handle)
         self.url = f"http://127.0.0.1:{self.server.port}"
@@ -58,6 +58,8 @@ class Shop:
         self.let_go.wait(30)
         if lost:
             raise Close
+        if self.refuses:
+            return payment_required()
         body = f"goods {request.path}"
         self.bodies.append(body)
         return paid(body.encode())
@@ -375,6 +377,30 @@ class Once(Case):
                 self.assertEqual((done.code, done.out), (0, b"goods /a"), done)
                 self.assertEqual(len(self.shop.paid), 1)
                 self.assertEqual(self.statuses(), ["settled"])
+
+    def test_a_refusal_does_not_free_the_key(self):
+        """The server can still broadcast what it refused."""
+        self.shop.refuses = True
+        done = self.home.run("--once", "k", self.shop.url + "/a")
+        self.assertEqual((done.code, self.statuses()), (107, ["unknown"]), done)
+        done = self.home.run("--once", "k", "--lock-timeout", "0", self.shop.url + "/a")
+        self.assertEqual((done.code, len(self.shop.paid), len(self.payments())), (107, 1, 1), done)
+
+    def test_a_key_takes_what_it_finishes(self):
+        self.shop.lose = 2  # the second of the same bytes, too
+        self.assertEqual(self.home.run(self.shop.url + "/a").code, 107)
+        self.assertEqual(self.home.run("--once", "k", self.shop.url + "/a").out, b"goods /a")
+        self.assertEqual(self.run_ok("-s", "--once", "k", self.shop.url + "/a").out, b"goods /a")
+        self.assertEqual((len(self.shop.paid), self.statuses()), (1, ["settled"]))
+
+    def test_a_form_is_the_same_when_it_is_sent_again(self):
+        self.shop.lose = 2
+        file = self.home.path / "file"
+        file.write_text("content")
+        form = ("-F", "a=b", "-F", f"file=@{file}", self.shop.url + "/a")
+        self.assertEqual(self.home.run(*form).code, 107)
+        self.assertEqual(self.home.run(*form).out, b"goods /a")
+        self.assertEqual((len(self.shop.paid), self.statuses()), (1, ["settled"]))
 
     def test_body_is_gone(self):
         self.run_ok("--once", "k", self.shop.url + "/a")

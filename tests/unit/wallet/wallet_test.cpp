@@ -192,6 +192,11 @@ TEST_CASE("expectations") {
   CHECK(with("<=0.009999", "", "") == "expect_amount");
   CHECK(with("", kPayee, "").empty());
   CHECK(with("", kPayer, "") == "expect_recipient");
+  Limits only;
+  only.expected.recipient = kPayee;
+  Spend split = spend_of(kAlpha, 10'000);
+  split.payees = {{kPayee, 1}, {"0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC", 9'999}};
+  CHECK(refusal(split, only) == "expect_recipient");
   CHECK(with("", "", "alphausd").empty());
   CHECK(with("", "", kAlpha.token).empty());
   CHECK(with("", "", "pathUSD") == "expect_currency");
