@@ -162,8 +162,9 @@ class Workers {
     const int failed = errno;
     if (pid == 0) {
       ::close(sockets[0]);
-      for (const Worker& other : workers_)
+      for (const Worker& other : workers_) {
         ::close(other.socket);
+      }
       (void)::prctl(PR_SET_PDEATHSIG, kStopWorker);
       become_worker();
       ::sigprocmask(SIG_SETMASK, &before, nullptr);
@@ -197,8 +198,9 @@ class Workers {
 
   void wait() {
     std::vector<pollfd> ready;
-    for (const Worker& worker : workers_)
+    for (const Worker& worker : workers_) {
       ready.push_back({worker.socket, POLLIN, 0});
+    }
     if (!told_) ready.push_back({signals_, POLLIN, 0});
     const bool has_room = count_busy() < static_cast<std::size_t>(parts_.most);
     if (!exhausted_ && !stopped_ && has_room) ready.push_back({parts_.waits_for(), POLLIN, 0});

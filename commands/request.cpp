@@ -286,8 +286,9 @@ Result<int> RequestCommand::run_side_by_side(const Globals& globals) {
     Channels* known = wallet_->known_channels();
     const auto channel =
         known == nullptr ? Result<std::optional<Channel>>(std::nullopt) : known->get(id);
-    if (channel && *channel && (*channel)->status == ChannelStatus::open)
+    if (channel && *channel && (*channel)->status == ChannelStatus::open) {
       used_.push_back(**channel);
+    }
   }
   return graver(status, close_sessions(globals));
 }

@@ -304,8 +304,9 @@ void collect_body_parts(OptionSet& set, RequestOptions& options) {
   }
   std::size_t outputs = 0, queries = 0;
   for (const CLI::Option* parsed : set.app().parse_order()) {
-    if (parsed->check_lname("output"))
+    if (parsed->check_lname("output")) {
       options.places.push_back({false, parsed->results()[outputs++]});
+    }
     if (parsed->check_lname("remote-name")) options.places.push_back({true, ""});
     if (parsed->check_lname("url-query")) options.url_query.push_back(parsed->results()[queries++]);
   }
@@ -380,8 +381,9 @@ Result<> check_request_options(const RequestOptions& o, const Globals& globals) 
   if (o.max_time.value_or(0) < 0 || o.connect_timeout.value_or(0) < 0) {
     return contradiction("a time limit is negative");
   }
-  if (o.basic && o.connection.digest)
+  if (o.basic && o.connection.digest) {
     return contradiction("--basic and --digest exclude each other");
+  }
   if (auto fine = check_connection_options(o.connection, o.proxy); !fine) return fine;
   if (globals.json && o.include) return contradiction("-i and --format json exclude each other");
   const bool is_form = std::any_of(o.body.begin(), o.body.end(), [](const BodyPart& part) {

@@ -456,8 +456,9 @@ Flow ValidateCommand::make_flow(const Globals& globals, http::Client& client, Au
                     return wallet_->has_payer(payer_of(options_, limits_, origin), method);
                   },
                   [](const Offer& /*offer*/, const Payer& /*payer*/) -> Result<> {
-                    if (const auto signal = caught_signal())
+                    if (const auto signal = caught_signal()) {
                       return Error{*signal, "stopped by a signal"};
+                    }
                     return {};
                   },
                   globals.settings.state_folder,

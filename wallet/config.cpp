@@ -206,8 +206,9 @@ Result<> read_limits(const ConfigEntry& entry, std::vector<Limit>& into) {
   }
   for (const std::string& value : entry.values) {
     auto limit = parse_limit(value);
-    if (!limit)
+    if (!limit) {
       return at(entry.place, entry.key + ": " + limit.error().message, limit.error().hint);
+    }
     limit->source = Limit::Source::file;
     limit->place = entry.place;
     replace_limit(into, std::move(*limit));

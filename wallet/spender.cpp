@@ -188,8 +188,9 @@ Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   const auto fee = row_.fee.plus(spend.fee.amount);
   const Amount before_in_run = before.run == run_ ? before.run_amount : Amount();
   const auto in_run = before_in_run.plus(spend.total.amount);
-  if (!paid || !fee || !in_run)
+  if (!paid || !fee || !in_run) {
     return Error{Kind::declined, "more than can be counted", "", "max_spend"};
+  }
   row_.paid.amount = *paid;
   row_.fee = *fee;
   row_.run_amount = *in_run;
