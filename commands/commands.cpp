@@ -321,10 +321,39 @@ Result<> take_format(const CommandEntry& entry, const std::string& format, Globa
   return {};
 }
 
+int run_command(const CommandEntry& entry, const std::vector<std::string>& given,
+                const Config* config = nullptr);
+
+/// Runs a command whose arguments are parsed, with the settings that it needs.
+int run_parsed(const CommandEntry& entry, Command& command, Globals& globals,
+               const std::vector<std::string>& arguments, const Config* config) {
+  const auto fail = [&](const Error& error) {
+    return paycurl::fail(globals.json, config == nullptr ? error : with_place(error, *config));
+  };
+  auto settings = read_settings();
+  if (!settings) return fail(settings.error());
+  globals.settings = std::move(*settings);
+  if (config == nullptr && reads_config(entry)) {
+    const auto read = read_config(globals.settings.config_paths);
+    if (!read) return fail(read.error());
+    auto all = default_arguments(entry, *read);
+    if (!all) return fail(all.error());
+    if (!all->empty() && !globals.no_config) {
+      all->insert(all->end(), arguments.begin(), arguments.end());
+      return run_command(entry, *all, &*read);
+    }
+    use_config(globals.settings, *read, !globals.no_config);
+  } else if (config != nullptr) {
+    use_config(globals.settings, *config, !globals.no_config);
+  }
+  const auto status = command.run(globals);
+  return status ? *status : fail(status.error());
+}
+
 /// Parses and runs one command. `config` is what the files say when their defaults stand in front
 /// of `arguments`; until then it is nullptr.
 int run_command(const CommandEntry& entry, const std::vector<std::string>& given,
-                const Config* config = nullptr) {
+                const Config* config) {
   const auto fail = [config](bool json, const Error& error) {
     return paycurl::fail(json, config == nullptr ? error : with_place(error, *config));
   };
@@ -362,24 +391,7 @@ int run_command(const CommandEntry& entry, const std::vector<std::string>& given
   if (auto refused = refuse_empty_values(app); !refused) {
     return fail(globals.json, refused.error());
   }
-  auto settings = read_settings();
-  if (!settings) return fail(globals.json, settings.error());
-  globals.settings = std::move(*settings);
-  if (config == nullptr && reads_config(entry)) {
-    const auto read = read_config(globals.settings.config_paths);
-    if (!read) return fail(globals.json, read.error());
-    auto all = default_arguments(entry, *read);
-    if (!all) return fail(globals.json, all.error());
-    if (!all->empty() && !globals.no_config) {
-      all->insert(all->end(), arguments.begin(), arguments.end());
-      return run_command(entry, *all, &*read);
-    }
-    use_config(globals.settings, *read, !globals.no_config);
-  } else if (config != nullptr) {
-    use_config(globals.settings, *config, !globals.no_config);
-  }
-  const auto status = command->run(globals);
-  return status ? *status : fail(globals.json, status.error());
+  return run_parsed(entry, *command, globals, arguments, config);
 }
 
 }  // namespace

@@ -126,7 +126,7 @@ Result<Copy> fetch_copy(http::Client& client, const std::string& url,
   if (answer->head.status != 200 && !unchanged) {
     return Error{Kind::http_status, "the registry answered " + std::to_string(answer->head.status)};
   }
-  Copy copy{url, "", unchanged ? old->text : std::move(answer->body), system_now(), 0, {}};
+  Copy copy{url, "", unchanged ? old->text : answer->body, system_now(), 0, {}};
   auto services = read_registry(copy.text);
   if (!services) return services.error();
   copy.services = std::move(*services);
