@@ -481,7 +481,7 @@ Flow RequestCommand::make_flow(const Globals& globals, RequestAudience& audience
   flow.preference = preference_;
   flow.follow = options_.location;
   flow.max_redirects = options_.max_redirs;
-  flow.redirects = redirects;
+  flow.redirects = std::move(redirects);
   flow.retry = retry_rules_of(options_.connection);
   flow.max_body =
       static_cast<std::uint64_t>(parse_size(options_.connection.max_file_size).value_or(0));

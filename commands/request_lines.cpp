@@ -31,10 +31,12 @@ Result<std::string> header_line(const std::string& name, const Json& value) {
 }
 
 Result<> read_headers(const Json& json, std::vector<std::string>& into) {
-  if (json.members() == nullptr) return bad("\"headers\" is no object");
-  for (const auto& [name, value] : *json.members()) {
+  const Json::Object* fields = json.members();
+  if (fields == nullptr) return bad("\"headers\" is no object");
+  for (const auto& [name, value] : *fields) {
     const Json::Array one{value};
-    for (const Json& each : value.items() != nullptr ? *value.items() : one) {
+    const Json::Array* values = value.items();
+    for (const Json& each : values != nullptr ? *values : one) {
       auto line = header_line(name, each);
       if (!line) return line.error();
       into.push_back(std::move(*line));
