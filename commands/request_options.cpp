@@ -339,22 +339,12 @@ Result<> check_batch_options(const RequestOptions& o) {
   return check_once_key(o.once);
 }
 
-}  // namespace
-
-Result<> check_request_options(const RequestOptions& o, const Globals& globals) {
-  if (auto fine = check_batch_options(o); !fine) return fine;
+Result<> check_payment_options(const RequestOptions& o) {
   if (o.protocol != "auto" && o.protocol != "mpp" && o.protocol != "l402") {
     return Error{Kind::usage, "not a protocol: " + printable(o.protocol, 40),
                  "auto, mpp and l402 are"};
   }
   if (o.push && o.pull) return contradiction("--push and --pull exclude each other");
-  if (o.inspect && o.dry_run) return contradiction("--inspect and --dry-run exclude each other");
-  if (o.head && !o.body.empty() && !o.get) {
-    return contradiction("--head sends no body; use -G or -X");
-  }
-  if (o.fail && o.fail_with_body) {
-    return contradiction("--fail and --fail-with-body exclude each other");
-  }
   if (o.challenge && (*o.challenge == 0 || *o.challenge > kMostOffers)) {
     return contradiction("--challenge counts from 1");
   }
@@ -363,9 +353,6 @@ Result<> check_request_options(const RequestOptions& o, const Globals& globals) 
   }
   if (o.wallet_fd && (o.wallet_fd == o.key_fd || o.wallet_fd == o.password_fd)) {
     return contradiction("--wallet-fd needs a descriptor of its own");
-  }
-  if (int{o.sse} + int{o.sse_json} + int{o.text} > 1) {
-    return contradiction("--sse, --sse-json and --text exclude each other");
   }
   if (!o.use_sessions && (o.session != "auto" || o.close || !o.deposit.empty())) {
     return contradiction("--no-session excludes --session, --close and --deposit");
@@ -377,6 +364,24 @@ Result<> check_request_options(const RequestOptions& o, const Globals& globals) 
     return contradiction("--swap-from has to ask the chain, which --offline excludes");
   }
   if (auto slippage = slippage_of(o); !slippage) return slippage.error();
+  return {};
+}
+
+}  // namespace
+
+Result<> check_request_options(const RequestOptions& o, const Globals& globals) {
+  if (auto fine = check_batch_options(o); !fine) return fine;
+  if (auto fine = check_payment_options(o); !fine) return fine;
+  if (o.inspect && o.dry_run) return contradiction("--inspect and --dry-run exclude each other");
+  if (o.head && !o.body.empty() && !o.get) {
+    return contradiction("--head sends no body; use -G or -X");
+  }
+  if (o.fail && o.fail_with_body) {
+    return contradiction("--fail and --fail-with-body exclude each other");
+  }
+  if (int{o.sse} + int{o.sse_json} + int{o.text} > 1) {
+    return contradiction("--sse, --sse-json and --text exclude each other");
+  }
   if (o.lock_timeout.value_or(0) < 0) return contradiction("--lock-timeout is negative");
   if (o.max_time.value_or(0) < 0 || o.connect_timeout.value_or(0) < 0) {
     return contradiction("a time limit is negative");
