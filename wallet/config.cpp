@@ -384,13 +384,65 @@ Result<> read_one(const std::string& path, bool is_system, bool is_named, Config
   return {};
 }
 
+/// The text in ASCII: whatever else stands in comments is "?", anywhere else it is an error. What
+/// toml++ 3.3 makes of other white space is undefined.
+class AsciiText {
+ public:
+  explicit AsciiText(std::string_view text) : text_(text) {}
+
+  Result<std::string> read(const std::string& path) {
+    for (; at_ < text_.size(); ++at_) {
+      const char c = text_[at_];
+      if (c == '\n') ++line_;
+      if (static_cast<unsigned char>(c) >= 0x80) {
+        if (quote_ != "#") {
+          return at(path + ":" + std::to_string(line_), "a character that is not ASCII",
+                    "in a string write it as \\u and four hexadecimal digits");
+        }
+        text_[at_] = '?';
+      }
+      step(c);
+    }
+    return std::move(text_);
+  }
+
+ private:
+  /// `quote_` is what the place is in: "#" a comment, a string's delimiter, or nothing.
+  void step(char c) {
+    const std::string here(1, c);
+    if (quote_.empty()) {
+      if (c == '#') quote_ = "#";
+      if (c != '"' && c != '\'') return;
+      const std::string triple(3, c);
+      quote_ = text_.compare(at_, 3, triple) == 0 ? triple : here;
+      at_ += quote_.size() - 1;
+    } else if (c == '\n' && quote_.size() == 1) {
+      quote_.clear();
+    } else if (c == '\\' && quote_[0] == '"') {
+      const bool is_escaped =
+          at_ + 1 < text_.size() && (text_[at_ + 1] == '"' || text_[at_ + 1] == '\\');
+      if (is_escaped) ++at_;
+    } else if (quote_ != "#" && text_.compare(at_, quote_.size(), quote_) == 0) {
+      at_ += quote_.size() - 1;
+      quote_.clear();
+    }
+  }
+
+  std::string text_;
+  std::string quote_;
+  std::size_t at_ = 0;
+  int line_ = 1;
+};
+
 }  // namespace
 
 Result<ConfigFile> parse_config(std::string_view text, const std::string& path) {
   if (text.size() > kMostBytes) {
     return Error{Kind::usage, printable(path) + " is larger than 1 MiB"};
   }
-  const toml::parse_result parsed = toml::parse(text);
+  const auto ascii = AsciiText(text).read(path);
+  if (!ascii) return ascii.error();
+  const toml::parse_result parsed = toml::parse(*ascii);
   if (!parsed) {
     const toml::source_position begin = parsed.error().source().begin;
     return at(path + ":" + std::to_string(begin.line) + ":" + std::to_string(begin.column),

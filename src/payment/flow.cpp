@@ -403,13 +403,27 @@ Result<> Flow::Run::compare_price(const Offer& offer) {
   if (!limits_increase(parts_.limits, offer.quote->spend.origin)) return {};
   const auto row = new_row(offer, spender_->payer());
   if (!row) return row.error();
-  const auto compared = spender_->check_increase(*row, offer.quote->spend);
+  auto compared = spender_->check_increase(*row, offer.quote->spend);
   if (compared) return {};
   if (compared.error().kind != Kind::declined) return compared;
   for (Offer& noted : outcome_.offers) {
     if (noted.number == offer.number) noted.risen = compared.error();
   }
   return {};
+}
+
+/// A row in doubt, unless another process has it or it is another key's of --once; the key of this
+/// run is its from now on.
+Result<std::optional<Row>> Flow::Run::take_up_for_key(const Row& row) {
+  const std::string& key = options_.once;
+  if (!key.empty() && row.once && *row.once != key) return std::optional<Row>();
+  auto mine = take_up(row);
+  if (!mine || key.empty() || mine->once) return mine;
+  if (auto held = spender_->ledger().hold_once(*mine, key); !held) {
+    spender_->ledger().release(mine->seq);
+    return held.error();
+  }
+  return mine;
 }
 
 /// Everything that can stop a payment comes here, before the signature: doubts about an earlier
@@ -430,19 +444,13 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
   for (const Row& row : *doubts) {
     protocol_ = protocol_named(row.protocol);
     if (protocol_ == nullptr) continue;
-    if (!options_.once.empty() && row.once && *row.once != options_.once) continue;
-    auto mine = take_up(row);
-    if (mine && !options_.once.empty() && !mine->once) {
-      if (auto held = spender_->ledger().hold_once(*mine, options_.once); !held) {
-        spender_->ledger().release(mine->seq);
-        return fail(held.error());
-      }
-    }
-    if (mine && by_session && mine->intent == "session") {
-      earlier = std::move(mine);
+    auto mine = take_up_for_key(row);
+    if (!mine) return fail(mine.error());
+    if (*mine && by_session && (*mine)->intent == "session") {
+      earlier = std::move(*mine);
       break;
     }
-    if (mine && finish_doubt(std::move(*mine), *protocol_, *chosen->method)) {
+    if (*mine && finish_doubt(std::move(**mine), *protocol_, *chosen->method)) {
       return std::move(outcome_);
     }
     // Nothing was paid, or another process has it, which is another purchase: pay now.

@@ -143,6 +143,7 @@ class Flow::Run {
   Outcome pay(const http::Answer& answer);
   Outcome purchase(const Offer* chosen);
   bool take_known_offer();
+  Result<std::optional<Row>> take_up_for_key(const Row& row);
   Result<> compare_price(const Offer& offer);
   Result<> begin_row(const Offer& offer, std::optional<Row> earlier);
   Outcome sign_and_deliver(const Offer& offer);

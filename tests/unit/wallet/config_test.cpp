@@ -99,7 +99,7 @@ TEST_CASE("what a config file may not say, with its line") {
            {"[host.\"a.com\"]\ndeny = true\n[host.\"A.com\"]\ndeny = false", "said already"},
            {"when = 2020-01-01", "c.toml:1: when is no text"},
            {"x = \"a\\u0000b\"", "NUL"},
-           {"x = \"\xff\"", "not TOML"},
+           {"x = \"\xff\"", "not ASCII"},
        }) {
     CAPTURE(text);
     const std::string found = error_of(text);
@@ -107,6 +107,22 @@ TEST_CASE("what a config file may not say, with its line") {
     if (!message.empty()) CHECK_MESSAGE(!found.empty(), found);
   }
   CHECK(error_of(std::string((1 << 20) + 1, '#')).find("larger than 1 MiB") != std::string::npos);
+}
+
+TEST_CASE("what is not ASCII stands in comments alone") {
+  CHECK(parse_config("# für\nmax-time = 1 # für\n", "f").has_value());
+  CHECK(parse_config("user-agent = \"a # b\" # ü", "f").has_value());
+  const auto escaped = parse_config(R"(user-agent = "f\u00fcr")", "f");
+  REQUIRE(escaped.has_value());
+  CHECK(escaped->entries.front().values.front() == "für");
+  for (const char* bad :
+       {"\xC3\xA9 = 1", "user-agent = \"ü\"", "user-agent = '#ü'", "x = 1 \xE3\x80\x81",
+        "a = \"\"\"\n\\\n\xE3\x81\x82\"\"\"", "a = \"\\\"ü\"", "\xEF\xBB\xBFx = 1"}) {
+    CAPTURE(bad);
+    const auto read = parse_config(bad, "f");
+    REQUIRE(!read.has_value());
+    CHECK(read.error().message.find("not ASCII") != std::string::npos);
+  }
 }
 
 TEST_CASE("whom a section speaks of") {
