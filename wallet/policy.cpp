@@ -101,17 +101,18 @@ Result<> check_ceiling(const Ceiling& ceiling, const Money& need, const std::vec
   return error;
 }
 
-/// The least of what ceilings leave of `amount`, in the asset's units.
-Amount under_ceilings(Amount amount, const Asset& asset, const Limits& limits,
-                      std::string_view origin, LimitList kind, const Spent& spent) {
+/// The least of what ceilings leave of that much, in the asset's units.
+Amount under_ceilings(Money most, const Limits& limits, std::string_view origin, LimitList kind,
+                      const Spent& spent) {
   for (const Ceiling& ceiling : ceilings(limits, origin, kind)) {
-    const Limit* limit = limit_on(asset, *ceiling.limits);
+    const Limit* limit = limit_on(most.asset, *ceiling.limits);
     if (limit == nullptr) return {};
     const auto used = sum_of(*limit, ceiling.of_host ? spent.call : spent.run);
-    const auto left = used ? value_of(*limit, asset).minus(*used) : std::nullopt;
-    amount = std::min(amount, from_common_units(left.value_or(Amount()), asset.decimals));
+    const auto left = used ? value_of(*limit, most.asset).minus(*used) : std::nullopt;
+    most.amount =
+        std::min(most.amount, from_common_units(left.value_or(Amount()), most.asset.decimals));
   }
-  return amount;
+  return most.amount;
 }
 
 std::string host_of(const Spend& spend) {
@@ -560,7 +561,7 @@ std::optional<Budget> run_budget(const Asset& asset, const Limits& limits, const
     left = std::min(left, left_of(*call, spent.call));
   }
   const auto under = [&](Amount common, const Spent& before) {
-    return under_ceilings(from_common_units(common, asset.decimals), asset, limits, origin,
+    return under_ceilings({from_common_units(common, asset.decimals), asset}, limits, origin,
                           &Rule::max_spend, before);
   };
   return Budget{under(allowed, {}), under(left, spent)};
@@ -586,7 +587,7 @@ Amount deposit_limit(const Asset& asset, const Limits& limits, const Spent& spen
   } else if (const auto run = run_budget(asset, limits, spent, origin)) {
     allowed = run->left;
   }
-  return under_ceilings(allowed, asset, limits, origin, &Rule::max_deposit, {});
+  return under_ceilings({allowed, asset}, limits, origin, &Rule::max_deposit, {});
 }
 
 }  // namespace paycurl

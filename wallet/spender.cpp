@@ -175,6 +175,16 @@ Result<Signature> Spender::sign(Permit&& permit, const Digest& digest, std::stri
   return signature;
 }
 
+Result<> Spender::allow_step(const Row& before, const Step& step, const std::vector<Money>& today) {
+  const auto sums = spent(before, step.spend, today);
+  const auto others = escrowed(step.spend.total.asset, step.session);
+  if (!sums) return sums.error();
+  if (!others) return others.error();
+  Spend all = step.spend;  // the limit on deposits is one for all channels of the run
+  if (!all.escrow.is_zero()) all.escrow = all.escrow.plus(*others).value_or(all.escrow);
+  return paycurl::allow(all, limits_, *sums);
+}
+
 Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   const Spend& spend = step.spend;
   if (auto unlocked = unlock(); !unlocked) return unlocked.error();
@@ -198,14 +208,8 @@ Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   row_.reference = step.session;
   row_.rebuild = step.rebuild;
   row_.signed_digest = step.digests.empty() ? "" : to_hex(step.digests.front());
-  const auto may_spend = [&](const std::vector<Money>& today) -> Result<> {
-    const auto sums = spent(before, spend, today);
-    const auto others = escrowed(spend.total.asset, step.session);
-    if (!sums) return sums.error();
-    if (!others) return others.error();
-    Spend all = spend;  // the limit on deposits is one for all channels of the run
-    if (!all.escrow.is_zero()) all.escrow = all.escrow.plus(*others).value_or(all.escrow);
-    return paycurl::allow(all, limits_, *sums);
+  const auto may_spend = [&](const std::vector<Money>& today) {
+    return allow_step(before, step, today);
   };
   const auto alongside = [&]() -> Result<> {
     if (auto done = step.alongside(); !done || spend.escrow.is_zero()) return done;

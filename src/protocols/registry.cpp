@@ -28,9 +28,9 @@ std::vector<std::string> texts_at(const Json& json, std::string_view key) {
 
 /// An object's member, or an empty object.
 const Json& object_at(const Json& json, std::string_view key) {
-  static const Json kEmpty = Json::object();
+  static const Json empty = Json::object();
   const Json* found = json.find(key);
-  return found != nullptr && found->members() != nullptr ? *found : kEmpty;
+  return found != nullptr && found->members() != nullptr ? *found : empty;
 }
 
 std::optional<ListedPrice> read_price(const Json& endpoint) {

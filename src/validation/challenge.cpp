@@ -274,8 +274,9 @@ void check_discovered(const Endpoint& endpoint, const Asked& asked, Report& repo
     if (!is_made) {
       missing += (missing.empty() ? "" : ", ") + name;
     } else if (!same_price) {
-      other_price =
-          name + ": " + *offer.amount + " in the document, " + price + " in the challenge";
+      other_price = name;
+      other_price.append(": ").append(*offer.amount).append(" in the document, ");
+      other_price.append(price).append(" in the challenge");
     }
   }
   report.check("challenge.offers", missing.empty(), "every offer", "without " + missing);

@@ -89,9 +89,9 @@ void check_stripe(const Json& details, Report& report) {
 void check_terms(const Challenge& challenge, const std::vector<Method*>& methods, Report& report) {
   const std::size_t before = report.count(Status::fail) + report.count(Status::warn);
   const Json& request = challenge.request;
-  static const Json kNothing = Json::object();
+  static const Json nothing = Json::object();
   const Json* own = request.find("methodDetails");
-  const Json& details = own == nullptr ? kNothing : *own;
+  const Json& details = own == nullptr ? nothing : *own;
   const Json* amount = request.find("amount");
   const Json* currency = request.find("currency");
   const bool is_evm = challenge.method == "tempo" || challenge.method == "evm";
