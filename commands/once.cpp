@@ -107,11 +107,12 @@ OnceOutcome pay_once(const OnceParts& parts) {
       return {std::move(unreadable)};
     }
     const bool is_held = found->has_value();
-    if (is_held && (*found)->status == PaymentStatus::settled) {
+    // Who pays for it may still be at its body.
+    const bool is_busy = is_held && (*journal)->is_in_flight((*found)->seq);
+    if (is_held && !is_busy && (*found)->status == PaymentStatus::settled) {
       return {kept_answer(parts, **found), true};
     }
-    const bool in_doubt = is_held && (*found)->status == PaymentStatus::unknown &&
-                          !(*journal)->is_in_flight((*found)->seq);
+    const bool in_doubt = is_held && !is_busy && (*found)->status == PaymentStatus::unknown;
     if (!is_held || in_doubt) {
       const bool resumes = in_doubt && !needs_command(**found);
       Outcome outcome = resumes ? parts.resume(**found) : parts.pay();
