@@ -27,14 +27,10 @@ Outcome kept_answer(const OnceParts& parts, const Row& row) {
   outcome.payment = row.status;
   outcome.row = row;
   http::Head head;
-  head.status = static_cast<int>(row.http_status.value_or(0));
-  head.version = "1.1";
-  head.raw = "HTTP/1.1 " + std::to_string(head.status) + "\r\n";
-  if (row.body_type) {
-    head.headers.add("content-type", *row.body_type);
-    head.raw += "Content-Type: " + *row.body_type + "\r\n";
-  }
-  head.raw += "\r\n";
+  const std::string status = std::to_string(row.http_status.value_or(0));
+  http::add_head_line(head, "HTTP/1.1 " + status + "\r\n");
+  if (row.body_type) http::add_head_line(head, "Content-Type: " + *row.body_type + "\r\n");
+  http::add_head_line(head, "\r\n");
   outcome.head = head;
   if (auto url = http::parse_url(row.url)) outcome.url = std::move(*url);
   if (auto json = row.receipt ? Json::parse(*row.receipt) : Result<Json>(Json());
@@ -107,22 +103,29 @@ OnceOutcome pay_once(const OnceParts& parts) {
       return {std::move(unreadable)};
     }
     const bool is_held = found->has_value();
-    // Who pays for it may still be at its body.
-    const bool is_busy = is_held && (*journal)->is_in_flight((*found)->seq);
-    if (is_held && !is_busy && (*found)->status == PaymentStatus::settled) {
-      return {kept_answer(parts, **found), true};
+    // Who pays for it may still be at its body: only a row that nobody works on is whole.
+    auto whole = is_held ? (*journal)->at_rest(**found) : Result<std::optional<Row>>(std::nullopt);
+    if (!whole) {
+      unreadable.error = whole.error();
+      return {std::move(unreadable)};
     }
-    const bool in_doubt = is_held && !is_busy && (*found)->status == PaymentStatus::unknown;
+    const Row* row = *whole ? &**whole : nullptr;
+    if (row != nullptr && row->status != (*found)->status) continue;  // it ended in between
+    if (row != nullptr && row->status == PaymentStatus::settled) {
+      return {kept_answer(parts, *row), true};
+    }
+    const bool in_doubt = row != nullptr && row->status == PaymentStatus::unknown;
     if (!is_held || in_doubt) {
-      const bool resumes = in_doubt && !needs_command(**found);
-      Outcome outcome = resumes ? parts.resume(**found) : parts.pay();
+      const bool resumes = in_doubt && !needs_command(*row);
+      Outcome outcome = resumes ? parts.resume(*row) : parts.pay();
+      if (resumes && !outcome.error && !outcome.head) continue;  // another process finished it
       const bool lost = outcome.error &&
                         (outcome.error->reason == "once" || outcome.error->reason == "in_flight");
       const bool came_to_nothing =
           resumes && outcome.error && outcome.error->kind == Kind::rejected;
       if (!lost && !came_to_nothing) return {std::move(outcome)};
       // Nobody is at one in doubt: it stays so, however often another request is made.
-      const bool stays = in_doubt && !resumes && !(*journal)->is_in_flight((*found)->seq);
+      const bool stays = in_doubt && !resumes && !(*journal)->is_in_flight(row->seq);
       if (lost && (stays || steady_clock::now() >= end)) return {std::move(outcome)};
       if (came_to_nothing) continue;  // pays when the key is free now
     } else if ((*found)->status == PaymentStatus::rejected || steady_clock::now() >= end) {

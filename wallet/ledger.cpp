@@ -260,14 +260,18 @@ Ledger::~Ledger() {
 }
 
 // One byte of the lock file per row. The kernel lets go of it when the process dies, however it
-// dies.
-bool Ledger::claim(std::int64_t seq) {
+// dies. Readers share it for a moment, whoever works on the row has it alone.
+int Ledger::lock(std::int64_t seq, short type) const {
   struct flock byte {};
-  byte.l_type = F_WRLCK;
+  byte.l_type = type;
   byte.l_whence = SEEK_SET;
   byte.l_start = seq;
   byte.l_len = 1;
-  return lock_ >= 0 && ::fcntl(lock_, F_OFD_SETLK, &byte) == 0;
+  return ::fcntl(lock_, F_OFD_SETLK, &byte);
+}
+
+bool Ledger::claim(std::int64_t seq) {
+  return lock(seq, F_WRLCK) == 0;
 }
 
 // Of a killed process the kernel lets go of the database first and of the byte a moment later: the
@@ -282,21 +286,24 @@ bool Ledger::claim_new(std::int64_t seq) {
 }
 
 void Ledger::release(std::int64_t seq) {
-  struct flock byte {};
-  byte.l_type = F_UNLCK;
-  byte.l_whence = SEEK_SET;
-  byte.l_start = seq;
-  byte.l_len = 1;
-  (void)::fcntl(lock_, F_OFD_SETLK, &byte);
+  (void)lock(seq, F_UNLCK);
 }
 
 bool Ledger::is_in_flight(std::int64_t seq) const {
   struct flock byte {};
-  byte.l_type = F_WRLCK;
+  byte.l_type = F_RDLCK;
   byte.l_whence = SEEK_SET;
   byte.l_start = seq;
   byte.l_len = 1;
   return ::fcntl(lock_, F_OFD_GETLK, &byte) == 0 && byte.l_type != F_UNLCK;
+}
+
+Result<std::optional<Row>> Ledger::at_rest(const Row& row) {
+  if (lock(row.seq, F_RDLCK) != 0) return std::optional<Row>();
+  auto fresh = find(row.id);
+  release(row.seq);
+  if (!fresh) return fresh.error();
+  return std::optional(std::move(*fresh));
 }
 
 Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {

@@ -162,6 +162,9 @@ class Ledger {
   Result<> hold_once(Row& row, const std::string& key);
   /// Whether another living process works on the row.
   bool is_in_flight(std::int64_t seq) const;
+  /// The row with all that came of it: nullopt while another process works on it. Not for a row
+  /// that this process claimed.
+  Result<std::optional<Row>> at_rest(const Row& row);
   /// Forgets the kept body of a row.
   Result<> forget_body(std::string_view id);
 
@@ -169,6 +172,7 @@ class Ledger {
   Result<> insert(Row& row);
   Result<> check_once(const Row& row);
   bool claim_new(std::int64_t seq);
+  int lock(std::int64_t seq, short type) const;
   Result<> raise(const Row& row, std::string_view digest);
   Result<std::vector<Row>> rows(Statement& statement);
   Result<std::optional<Row>> newest(std::string_view where, std::string_view value);

@@ -349,7 +349,7 @@ class Once(Case):
             ended = [process.communicate(timeout=60) + (process.returncode,) for process in running]
             self.assertEqual(pays(), 1, ended)
             for out, err, code in ended:
-                self.assertEqual((code, out), (0, ended[0][0]), err)
+                self.assertEqual((code, out), (0, ended[0][0]), ended)
             self.assertEqual(self.statuses(), ["settled"])
 
     def test_a_loser_that_may_not_wait(self):
