@@ -42,9 +42,7 @@ std::string name_of_token(const std::string& origin) {
 }  // namespace
 
 Wallet::Wallet(const Globals& globals, PasswordChoice password, std::string run)
-    : globals_(globals),
-      password_(std::move(password)),
-      run_(run.empty() ? new_payment_id(system_now()) : std::move(run)) {
+    : globals_(globals), password_(std::move(password)), run_(std::move(run)) {
   const Settings& settings = globals_.settings;
   const bool may_prompt = may_unlock(globals);
   const auto say_it = [](std::string_view sentence) { say_note(sentence); };
@@ -257,6 +255,7 @@ Result<Spender*> Wallet::spender_of(const Payer& payer, const Limits& limits,
   if (!journal) return journal.error();
   const auto open_channels = channels();
   if (!open_channels) return open_channels.error();
+  if (run_.empty()) run_ = new_payment_id(system_now());
   purses_.push_back({std::string(method),
                      std::make_unique<Spender>(**journal, **open_channels, limits, payer,
                                                source_of(payer, method), &system_now, run_)});

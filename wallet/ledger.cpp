@@ -193,6 +193,26 @@ Row read_row(const Statement& from) {
   return row;
 }
 
+/// Calls `take` for every row, with the statement at it.
+template <typename Take>
+Result<> for_each_row(Statement& query, const Take& take) {
+  while (true) {
+    const auto row = query.step();
+    if (!row) return row.error();
+    if (!*row) return {};
+    take();
+  }
+}
+
+struct flock byte_of(std::int64_t seq, short type) {
+  struct flock byte {};
+  byte.l_type = type;
+  byte.l_whence = SEEK_SET;
+  byte.l_start = seq;
+  byte.l_len = 1;
+  return byte;
+}
+
 /// Money in the columns from `column` on: amount, symbol, decimals, token, network, is_dollar,
 /// is_test.
 Money read_money(const Statement& from, int column) {
@@ -262,11 +282,7 @@ Ledger::~Ledger() {
 // One byte of the lock file per row. The kernel lets go of it when the process dies, however it
 // dies. Readers share it for a moment, whoever works on the row has it alone.
 int Ledger::lock(std::int64_t seq, short type) const {
-  struct flock byte {};
-  byte.l_type = type;
-  byte.l_whence = SEEK_SET;
-  byte.l_start = seq;
-  byte.l_len = 1;
+  struct flock byte = byte_of(seq, type);
   return ::fcntl(lock_, F_OFD_SETLK, &byte);
 }
 
@@ -290,11 +306,7 @@ void Ledger::release(std::int64_t seq) {
 }
 
 bool Ledger::is_in_flight(std::int64_t seq) const {
-  struct flock byte {};
-  byte.l_type = F_RDLCK;
-  byte.l_whence = SEEK_SET;
-  byte.l_start = seq;
-  byte.l_len = 1;
+  struct flock byte = byte_of(seq, F_RDLCK);
   return ::fcntl(lock_, F_OFD_GETLK, &byte) == 0 && byte.l_type != F_UNLCK;
 }
 
@@ -309,9 +321,7 @@ Result<std::optional<Row>> Ledger::at_rest(const Row& row) {
 Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
   auto transaction = database_.begin();
   if (!transaction) return transaction.error();
-  const auto today = spent_today(row.payer);
-  if (!today) return today.error();
-  if (auto allowed = may_spend(*today); !allowed) return allowed;
+  if (auto allowed = may_spend(); !allowed) return allowed;
   if (auto inserted = insert(row); !inserted) return inserted;
   auto committed = transaction->commit();
   if (!committed) release(std::exchange(row.seq, 0));
@@ -360,9 +370,7 @@ Result<> Ledger::sign_step(Row& row, const MaySpend& may_spend,
                            const std::function<Result<>()>& alongside) {
   auto transaction = database_.begin();
   if (!transaction) return transaction.error();
-  const auto today = spent_today(row.payer);
-  if (!today) return today.error();
-  if (auto allowed = may_spend(*today); !allowed) return allowed;
+  if (auto allowed = may_spend(); !allowed) return allowed;
   const bool is_new = row.seq == 0;
   const std::string digest = row.signed_digest.value_or("");
   Result<> done;
@@ -433,12 +441,9 @@ Result<> Ledger::answer(const Row& row, const std::vector<Event>& events) {
 
 Result<std::vector<Row>> Ledger::rows(Statement& statement) {
   std::vector<Row> found;
-  while (true) {
-    const auto row = statement.step();
-    if (!row) return row.error();
-    if (!*row) return found;
-    found.push_back(read_row(statement));
-  }
+  const auto read = for_each_row(statement, [&] { found.push_back(read_row(statement)); });
+  if (!read) return read.error();
+  return found;
 }
 
 Result<std::vector<Row>> Ledger::in_doubt(std::string_view identity) {
@@ -506,12 +511,9 @@ Result<std::vector<std::string>> Ledger::origins() {
       "SELECT origin FROM payments GROUP BY origin ORDER BY max(seq) DESC LIMIT 100");
   if (!query) return query.error();
   std::vector<std::string> found;
-  while (true) {
-    const auto row = query->step();
-    if (!row) return row.error();
-    if (!*row) return found;
-    found.push_back(query->text(0));
-  }
+  const auto read = for_each_row(*query, [&] { found.push_back(query->text(0)); });
+  if (!read) return read.error();
+  return found;
 }
 
 // A rejected payment counts as well: the server may have broadcast it and lied. So does an intent
@@ -534,14 +536,13 @@ Result<std::vector<Money>> Ledger::spent_today(std::string_view payer,
   auto query = spent_since_midnight(payer);
   if (!query) return query.error();
   std::vector<Money> sums;
-  while (true) {
-    const auto row = query->step();
-    if (!row) return row.error();
-    if (!*row) return sums;
+  const auto read = for_each_row(*query, [&] {
     for (const Money& part : read_counted(*query, 0, limits)) {
       add_money(sums, part);
     }
-  }
+  });
+  if (!read) return read.error();
+  return sums;
 }
 
 Result<std::vector<std::pair<std::string, Money>>> Ledger::spent_today_by_origin(
@@ -549,14 +550,13 @@ Result<std::vector<std::pair<std::string, Money>>> Ledger::spent_today_by_origin
   auto query = spent_since_midnight("");
   if (!query) return query.error();
   std::vector<std::pair<std::string, Money>> payments;
-  while (true) {
-    const auto row = query->step();
-    if (!row) return row.error();
-    if (!*row) return payments;
+  const auto read = for_each_row(*query, [&] {
     for (Money& part : read_counted(*query, 0, limits)) {
       payments.emplace_back(query->text(8), std::move(part));
     }
-  }
+  });
+  if (!read) return read.error();
+  return payments;
 }
 
 // A row that is signed counts whatever became of it, unless it was called off: nobody else knows
@@ -570,15 +570,14 @@ Result<std::vector<Money>> Ledger::spent_in_run(std::string_view run,
   if (!query) return query.error();
   query->bind(run);
   std::vector<Money> sums;
-  while (true) {
-    const auto row = query->step();
-    if (!row) return row.error();
-    if (!*row) return sums;
-    if (query->is_null(9) && !is_in_flight(query->integer(8))) continue;
+  const auto read = for_each_row(*query, [&] {
+    if (query->is_null(9) && !is_in_flight(query->integer(8))) return;
     for (const Money& part : read_counted(*query, 0, limits)) {
       if (!part.amount.is_zero()) add_money(sums, part);
     }
-  }
+  });
+  if (!read) return read.error();
+  return sums;
 }
 
 Result<std::vector<Money>> Ledger::settled_in_run(std::string_view run) {
@@ -588,12 +587,9 @@ Result<std::vector<Money>> Ledger::settled_in_run(std::string_view run) {
   if (!query) return query.error();
   query->bind(run);
   std::vector<Money> sums;
-  while (true) {
-    const auto row = query->step();
-    if (!row) return row.error();
-    if (!*row) return sums;
-    add_money(sums, read_money(*query, 0));
-  }
+  const auto read = for_each_row(*query, [&] { add_money(sums, read_money(*query, 0)); });
+  if (!read) return read.error();
+  return sums;
 }
 
 Result<std::vector<Escrowed>> Ledger::escrowed_in_run(std::string_view run) {
@@ -603,12 +599,11 @@ Result<std::vector<Escrowed>> Ledger::escrowed_in_run(std::string_view run) {
   if (!query) return query.error();
   query->bind(run);
   std::vector<Escrowed> all;
-  while (true) {
-    const auto row = query->step();
-    if (!row) return row.error();
-    if (!*row) return all;
+  const auto read = for_each_row(*query, [&] {
     all.push_back({query->text(0), read_money(*query, 1)});
-  }
+  });
+  if (!read) return read.error();
+  return all;
 }
 
 Result<> Ledger::note_escrow(std::string_view run, const Escrowed& escrowed) {

@@ -94,11 +94,11 @@ class Ledger {
   Ledger(const Ledger&) = delete;
   Ledger& operator=(const Ledger&) = delete;
 
-  /// Inserts `row` with the event "intent" in one transaction with `may_spend`, which sees what the
-  /// payer spent today on that network; its error undoes everything. Sets row.seq. From then until
-  /// `release` the row counts as in flight. Kind::outcome_unknown, reason "once", when another row
-  /// holds row.once.
-  using MaySpend = std::function<Result<>(const std::vector<Money>& today)>;
+  /// Inserts `row` with the event "intent" in one transaction with `may_spend`, which asks this
+  /// ledger what was spent; its error undoes everything. Sets row.seq. From then until `release`
+  /// the row counts as in flight. Kind::outcome_unknown, reason "once", when another row holds
+  /// row.once.
+  using MaySpend = std::function<Result<>()>;
   Result<> intend(Row& row, const MaySpend& may_spend);
   /// The signature exists: status unknown until an answer says more.
   Result<> sign(std::int64_t seq, std::string_view digest, std::string_view rebuild,

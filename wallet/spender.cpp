@@ -73,16 +73,13 @@ std::vector<Money> Spender::signed_for_row() const {
 
 /// Everything that the limits count, as the journal has it in this transaction. `before` is the row
 /// without what `spend` adds.
-Result<Spent> Spender::spent(const Row& before, const Spend& spend,
-                             const std::vector<Money>& today) {
+Result<Spent> Spender::spent(const Row& before, const Spend& spend) {
+  const auto daily = limits_by_day(limits_);  // where limits name tokens, swaps count
   auto run = ledger_.spent_in_run(run_, limits_.max_spend);
+  auto today = ledger_.spent_today(payer_.address, daily);
   if (!run) return run.error();
-  Spent sums{std::move(*run), today};
-  const auto daily = limits_by_day(limits_);
-  auto of_day =
-      ledger_.spent_today(payer_.address, daily);  // where limits name tokens, swaps count
-  if (!of_day) return of_day.error();
-  sums.today = std::move(*of_day);
+  if (!today) return today.error();
+  Spent sums{std::move(*run), std::move(*today)};
   if (before.seq != 0) sums.call = counted(before.paid, before.swap, limits_.max_spend);
   if (limits_hosts_by_day(limits_)) {
     auto payments = ledger_.spent_today_by_origin(daily);
@@ -112,8 +109,8 @@ Result<Permit> Spender::allow(const Spend& spend) {
   row_.fee = spend.fee.amount;
   row_.run_amount = spend.total.amount;
   row_.status = PaymentStatus::not_sent;
-  const auto may_spend = [&](const std::vector<Money>& today) -> Result<> {
-    const auto sums = spent(before, spend, today);
+  const auto may_spend = [&]() -> Result<> {
+    const auto sums = spent(before, spend);
     return sums ? paycurl::allow(spend, limits_, *sums) : Result<>(sums.error());
   };
   if (auto written = ledger_.intend(row_, may_spend); !written) return written.error();
@@ -175,8 +172,8 @@ Result<Signature> Spender::sign(Permit&& permit, const Digest& digest, std::stri
   return signature;
 }
 
-Result<> Spender::allow_step(const Row& before, const Step& step, const std::vector<Money>& today) {
-  const auto sums = spent(before, step.spend, today);
+Result<> Spender::allow_step(const Row& before, const Step& step) {
+  const auto sums = spent(before, step.spend);
   const auto others = escrowed(step.spend.total.asset, step.session);
   if (!sums) return sums.error();
   if (!others) return others.error();
@@ -208,9 +205,7 @@ Result<std::vector<Signature>> Spender::sign_step(const Step& step) {
   row_.reference = step.session;
   row_.rebuild = step.rebuild;
   row_.signed_digest = step.digests.empty() ? "" : to_hex(step.digests.front());
-  const auto may_spend = [&](const std::vector<Money>& today) {
-    return allow_step(before, step, today);
-  };
+  const auto may_spend = [&] { return allow_step(before, step); };
   const auto alongside = [&]() -> Result<> {
     if (auto done = step.alongside(); !done || spend.escrow.is_zero()) return done;
     return ledger_.note_escrow(run_, {step.session, {spend.escrow, spend.total.asset}});

@@ -141,8 +141,8 @@ class Spender {
   Result<> describe_in_row(const Spend& spend);
   Result<Amount> escrowed(const Asset& asset, const std::string& but) const;
   std::vector<Money> signed_for_row() const;
-  Result<> allow_step(const Row& before, const Step& step, const std::vector<Money>& today);
-  Result<Spent> spent(const Row& before, const Spend& spend, const std::vector<Money>& today);
+  Result<> allow_step(const Row& before, const Step& step);
+  Result<Spent> spent(const Row& before, const Spend& spend);
 
   Ledger& ledger_;
   Channels& channels_;

@@ -357,7 +357,7 @@ TEST_CASE("the last price of an endpoint, from the journal") {
     return row;
   };
   const auto paid = [&](Row row, PaymentStatus status) {
-    REQUIRE(ledger.intend(row, [](const auto&) { return Result<>(); }).has_value());
+    REQUIRE(ledger.intend(row, [] { return Result<>(); }).has_value());
     row.status = status;
     REQUIRE(ledger.answer(row, {}).has_value());
   };
