@@ -32,7 +32,7 @@ constexpr std::string_view kColumns =
     "is_dollar, is_test, "
     "fee, recipient, payer, account, challenge_id, challenge, rebuild, signed_digest, reference, "
     "receipt, http_status, error_code, once, session, body_size, body_type, body_expires, events, "
-    "swap, run, run_amount";
+    "swap, run, run_amount, price";
 
 std::string select(std::string_view rest) {
   return "SELECT " + std::string(kColumns) + " FROM payments " + std::string(rest);
@@ -141,6 +141,18 @@ std::optional<std::int64_t> optional_integer(const Statement& statement, int col
   return statement.integer(column);
 }
 
+/// Money in the columns from `column` on: amount, symbol, decimals, token, network, is_dollar,
+/// is_test.
+constexpr int kMoneyColumns = 7;
+Money read_money(const Statement& from, int column) {
+  Money money;
+  money.amount = Amount::parse(from.text(column)).value_or(Amount());
+  money.asset = {from.text(column + 1),         static_cast<int>(from.integer(column + 2)),
+                 from.text(column + 3),         from.text(column + 4),
+                 from.integer(column + 5) != 0, from.integer(column + 6) != 0};
+  return money;
+}
+
 Row read_row(const Statement& from) {
   Row row;
   int column = 0;
@@ -162,13 +174,8 @@ Row read_row(const Statement& from) {
   row.protocol = text();
   row.method = text();
   row.intent = text();
-  row.paid.amount = Amount::parse(text()).value_or(Amount());
-  row.paid.asset.symbol = text();
-  row.paid.asset.decimals = static_cast<int>(whole());
-  row.paid.asset.token = text();
-  row.paid.asset.network = text();
-  row.paid.asset.is_dollar = whole() != 0;
-  row.paid.asset.is_test = whole() != 0;
+  row.paid = read_money(from, column);
+  column += kMoneyColumns;
   row.fee = Amount::parse(text()).value_or(Amount());
   row.recipient = text();
   row.payer = text();
@@ -190,6 +197,7 @@ Row read_row(const Statement& from) {
   if (const auto swap = maybe()) row.swap = read_swap(*swap, row.paid.asset);
   row.run = text();
   row.run_amount = Amount::parse(text()).value_or(Amount());
+  if (const auto price = maybe()) row.price = Amount::parse(*price);
   return row;
 }
 
@@ -213,40 +221,12 @@ struct flock byte_of(std::int64_t seq, short type) {
   return byte;
 }
 
-/// Money in the columns from `column` on: amount, symbol, decimals, token, network, is_dollar,
-/// is_test.
-Money read_money(const Statement& from, int column) {
-  Money money;
-  money.amount = Amount::parse(from.text(column)).value_or(Amount());
-  money.asset = {from.text(column + 1),         static_cast<int>(from.integer(column + 2)),
-                 from.text(column + 3),         from.text(column + 4),
-                 from.integer(column + 5) != 0, from.integer(column + 6) != 0};
-  return money;
-}
-
-/// The same with the swap that paid it, in the column behind.
+/// Money with the swap that paid it, in the column behind.
 std::vector<Money> read_counted(const Statement& from, int column,
                                 const std::vector<Limit>& limits) {
   const Money money = read_money(from, column);
-  const auto swap = from.optional_text(column + 7);
+  const auto swap = from.optional_text(column + kMoneyColumns);
   return counted(money, swap ? read_swap(*swap, money.asset) : std::nullopt, limits);
-}
-
-/// A row's price: what a session pays in the end says nothing about it, its offer does.
-std::optional<Amount> price_of(const Row& row) {
-  if (row.intent != "session") return row.paid.amount;
-  const auto challenge = Json::parse(row.challenge, 1 << 20);
-  if (!challenge) return std::nullopt;
-  const auto encoded = challenge->string_at("request");
-  if (!encoded) return std::nullopt;
-  const auto bytes = from_base64url(*encoded);
-  if (!bytes) return std::nullopt;
-  const auto request = Json::parse(as_text(*bytes), 1 << 20);
-  if (!request) return std::nullopt;
-  const auto amount = request->string_at("amount");
-  const auto price = amount ? Amount::parse(*amount) : std::nullopt;
-  const bool in_satoshi = row.paid.asset.network.starts_with("lightning:");
-  return price && in_satoshi ? price->times(1000) : price;
 }
 
 }  // namespace
@@ -334,9 +314,9 @@ Result<> Ledger::insert(Row& row) {
       "digest, request, idempotency_key, protocol, method, intent, amount, symbol, decimals, "
       "token, "
       "network, is_dollar, is_test, fee, recipient, payer, account, challenge_id, challenge, once, "
-      "session, events, swap, run, run_amount) "
+      "session, events, swap, run, run_amount, price) "
       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-      "?, ?, ?, ?, ?)");
+      "?, ?, ?, ?, ?, ?)");
   if (!insert) return insert.error();
   if (auto free = check_once(row); !free) return free;
   const Asset& asset = row.paid.asset;
@@ -357,6 +337,7 @@ Result<> Ledger::insert(Row& row) {
   insert->bind_optional(row.swap ? std::optional(to_text(*row.swap)) : std::nullopt);
   insert->bind_optional(row.run.empty() ? std::nullopt : std::optional(row.run));
   insert->bind(row.run_amount.decimal());
+  insert->bind_optional(row.price ? std::optional(row.price->decimal()) : std::nullopt);
   if (auto inserted = insert->run(); !inserted) return inserted;
   row.seq = database_.last_row();
   if (!claim_new(row.seq)) {
@@ -662,16 +643,17 @@ Result<> Ledger::hold_once(Row& row, const std::string& key) {
 }
 
 Result<std::optional<Amount>> Ledger::last_price(const Row& row, const Asset& asset) {
-  auto query = database_.prepare(select(
+  auto query = database_.prepare(
+      "SELECT CASE intent WHEN 'session' THEN price ELSE amount END FROM payments "
       "WHERE origin = ?1 AND http_method = ?2 AND intent = ?3 AND token = ?4 AND network = ?5 AND "
       "id != ?6 AND status IN ('settled', 'unknown') AND "
-      "substr(url, 1, instr(url || '?', '?') - 1) = ?7 ORDER BY seq DESC LIMIT 1"));
+      "substr(url, 1, instr(url || '?', '?') - 1) = ?7 ORDER BY seq DESC LIMIT 1");
   if (!query) return query.error();
   query->bind(row.origin).bind(row.http_method).bind(row.intent).bind(asset.token);
   query->bind(asset.network).bind(row.id).bind(row.url.substr(0, row.url.find('?')));
-  const auto found = rows(*query);
+  const auto found = query->step();
   if (!found) return found.error();
-  return found->empty() ? std::nullopt : price_of(found->front());
+  return *found ? Amount::parse(query->text(0)) : std::nullopt;
 }
 
 Result<> Ledger::forget_body(std::string_view id) {

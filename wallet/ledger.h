@@ -63,6 +63,7 @@ struct Row {
   std::optional<std::string> once;  ///< --once: no other row that may have moved money has it
   std::string run;                  ///< the invocation whose --max-spend counts it; empty: none
   Amount run_amount;                ///< how much of `paid` was signed in that run
+  std::optional<Amount> price;      ///< of a unit, where a session pays
   std::optional<std::int64_t> http_status, error_code;
   std::optional<std::int64_t> body_size;
   std::optional<std::string> body_type;

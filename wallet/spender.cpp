@@ -53,6 +53,7 @@ Result<> Spender::describe_in_row(const Spend& spend) {
   row_.account = payer_.account;
   row_.valid_until = spend.valid_until;
   row_.run = run_;
+  if (spend.price) row_.price = spend.price;
   return {};
 }
 

@@ -123,6 +123,7 @@ constexpr std::array<const char*, 5> kMigrations{R"sql(
   ALTER TABLE payments ADD COLUMN run TEXT;
   ALTER TABLE payments ADD COLUMN run_amount TEXT NOT NULL DEFAULT '0';
   ALTER TABLE payments ADD COLUMN raised INTEGER;
+  ALTER TABLE payments ADD COLUMN price TEXT;
   CREATE INDEX payments_by_run ON payments (run) WHERE run IS NOT NULL;
   CREATE INDEX payments_by_reference ON payments (reference) WHERE reference IS NOT NULL;
   CREATE INDEX payments_by_origin ON payments (origin, time);

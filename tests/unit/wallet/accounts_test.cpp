@@ -252,7 +252,8 @@ TEST_CASE("databases from before wallets keep their accounts") {
         "DROP TABLE escrows", "DROP INDEX payments_by_run", "DROP INDEX payments_by_reference",
         "DROP INDEX payments_by_origin", "DROP INDEX payments_by_once",
         "DROP INDEX payments_paid_once", "ALTER TABLE payments DROP COLUMN run",
-        "ALTER TABLE payments DROP COLUMN run_amount", "ALTER TABLE payments DROP COLUMN raised"}) {
+        "ALTER TABLE payments DROP COLUMN run_amount", "ALTER TABLE payments DROP COLUMN raised",
+        "ALTER TABLE payments DROP COLUMN price"}) {
     REQUIRE(world.database.run(step).has_value());
   }
   REQUIRE(world.database.run("PRAGMA user_version=2").has_value());

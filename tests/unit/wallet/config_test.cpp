@@ -353,7 +353,8 @@ TEST_CASE("the last price of an endpoint, from the journal") {
     row.intent = intent;
     row.paid = {amount, kUsdc};
     row.payer = kPayer;
-    row.challenge = "{\"request\":\"eyJhbW91bnQiOiI3In0\"}";  // {"amount":"7"}
+    row.challenge = "{}";
+    if (row.intent == "session") row.price = 7;
     return row;
   };
   const auto paid = [&](Row row, PaymentStatus status) {
