@@ -51,6 +51,9 @@ class Terminal {
       if (ready[0].revents == 0) continue;
       const ssize_t got = ::read(fd_, line.buffer().data() + size, 1);
       if (got < 0 && errno == EINTR) continue;
+      if (got <= 0 && is_hung_up()) {  // its signal may still be on the way
+        return Error{Kind::terminated, "the terminal was closed while asking"};
+      }
       if (got <= 0 || line.buffer()[size] == '\n') break;
       ++size;
     }
@@ -59,6 +62,11 @@ class Terminal {
   }
 
  private:
+  bool is_hung_up() const {
+    pollfd now{fd_, POLLIN, 0};
+    return ::poll(&now, 1, 0) == 1 && (now.revents & (POLLHUP | POLLERR)) != 0;
+  }
+
   int fd_;
   int signals_ = watch_signals();
   bool echoes_ = true;
