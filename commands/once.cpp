@@ -1,6 +1,7 @@
 #include "commands/once.h"
 
 #include <thread>
+#include <utility>
 
 #include "commands/kept_body.h"
 #include "commands/signals.h"
@@ -89,6 +90,7 @@ bool needs_command(const Row& row) {
 
 OnceOutcome pay_once(const OnceParts& parts) {
   const auto end = steady_clock::now() + parts.patience;
+  std::int64_t nothing_of = 0;  // the row that came to nothing
   while (true) {
     const auto journal = parts.journal();
     Outcome unreadable;
@@ -124,10 +126,13 @@ OnceOutcome pay_once(const OnceParts& parts) {
       const bool came_to_nothing =
           resumes && outcome.error && outcome.error->kind == Kind::rejected;
       if (!lost && !came_to_nothing) return {std::move(outcome)};
+      // The key is free now, unless that could not be written.
+      if (came_to_nothing && std::exchange(nothing_of, row->seq) != row->seq) continue;
       // Nobody is at one in doubt: it stays so, however often another request is made.
-      const bool stays = in_doubt && !resumes && !(*journal)->is_in_flight(row->seq);
-      if (lost && (stays || steady_clock::now() >= end)) return {std::move(outcome)};
-      if (came_to_nothing) continue;  // pays when the key is free now
+      const auto now = in_doubt && !resumes ? (*journal)->at_rest(*row)
+                                            : Result<std::optional<Row>>(std::nullopt);
+      const bool stays = now && *now && (*now)->status == PaymentStatus::unknown;
+      if (came_to_nothing || stays || steady_clock::now() >= end) return {std::move(outcome)};
     } else if ((*found)->status == PaymentStatus::rejected || steady_clock::now() >= end) {
       return {failed_with(**found, held(parts, **found))};
     }

@@ -212,6 +212,11 @@ Result<> for_each_row(Statement& query, const Take& take) {
   }
 }
 
+/// Of fcntl: another process has the lock.
+bool is_conflict(int code) {
+  return code == EAGAIN || code == EACCES;
+}
+
 struct flock byte_of(std::int64_t seq, short type) {
   struct flock byte {};
   byte.l_type = type;
@@ -266,19 +271,24 @@ int Ledger::lock(std::int64_t seq, short type) const {
   return ::fcntl(lock_, F_OFD_SETLK, &byte);
 }
 
+/// Waits for readers, and for whoever works on the row as well when `patient`.
+bool Ledger::lock_alone(std::int64_t seq, bool patient) {
+  for (int wait = 0; wait < kMostWait; ++wait) {
+    if (lock(seq, F_WRLCK) == 0) return true;
+    if (!is_conflict(errno) || (!patient && is_in_flight(seq))) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
 bool Ledger::claim(std::int64_t seq) {
-  return lock(seq, F_WRLCK) == 0;
+  return lock_alone(seq, false);
 }
 
 // Of a killed process the kernel lets go of the database first and of the byte a moment later: the
 // number of a row that it never committed can still be claimed when the next process gets it.
 bool Ledger::claim_new(std::int64_t seq) {
-  for (int wait = 0; wait < kMostWait; ++wait) {
-    if (claim(seq)) return true;
-    if (errno != EAGAIN && errno != EACCES) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return claim(seq);
+  return lock_alone(seq, true);
 }
 
 void Ledger::release(std::int64_t seq) {
@@ -291,11 +301,12 @@ bool Ledger::is_in_flight(std::int64_t seq) const {
 }
 
 Result<std::optional<Row>> Ledger::at_rest(const Row& row) {
-  if (lock(row.seq, F_RDLCK) != 0) return std::optional<Row>();
-  auto fresh = find(row.id);
+  if (lock(row.seq, F_RDLCK) != 0) {
+    return is_conflict(errno) ? Result<std::optional<Row>>(std::nullopt) : unlockable();
+  }
+  auto fresh = newest("WHERE id = ?", row.id);
   release(row.seq);
-  if (!fresh) return fresh.error();
-  return std::optional(std::move(*fresh));
+  return fresh;
 }
 
 Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
@@ -306,6 +317,11 @@ Result<> Ledger::intend(Row& row, const MaySpend& may_spend) {
   auto committed = transaction->commit();
   if (!committed) release(std::exchange(row.seq, 0));
   return committed;
+}
+
+Error Ledger::unlockable() const {
+  return {Kind::internal, "the journal's lock file cannot be used",
+          "see that " + folder_ + " is writable"};
 }
 
 Result<> Ledger::insert(Row& row) {
@@ -341,8 +357,7 @@ Result<> Ledger::insert(Row& row) {
   if (auto inserted = insert->run(); !inserted) return inserted;
   row.seq = database_.last_row();
   if (!claim_new(row.seq)) {
-    return Error{Kind::internal, "the journal's lock file cannot be used",
-                 "see that " + folder_ + " is writable"};
+    return unlockable();
   }
   return {};
 }

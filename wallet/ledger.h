@@ -164,7 +164,7 @@ class Ledger {
   /// Whether another living process works on the row.
   bool is_in_flight(std::int64_t seq) const;
   /// The row with all that came of it: nullopt while another process works on it. Not for a row
-  /// that this process claimed.
+  /// that this process claimed. Kind::internal when the lock file cannot be used.
   Result<std::optional<Row>> at_rest(const Row& row);
   /// Forgets the kept body of a row.
   Result<> forget_body(std::string_view id);
@@ -173,7 +173,9 @@ class Ledger {
   Result<> insert(Row& row);
   Result<> check_once(const Row& row);
   bool claim_new(std::int64_t seq);
+  bool lock_alone(std::int64_t seq, bool patient);
   int lock(std::int64_t seq, short type) const;
+  Error unlockable() const;
   Result<> raise(const Row& row, std::string_view digest);
   Result<std::vector<Row>> rows(Statement& statement);
   Result<std::optional<Row>> newest(std::string_view where, std::string_view value);

@@ -421,7 +421,7 @@ bool Flow::Run::finish_doubt(Row row, const Protocol& protocol, Method& method) 
   } else if (why_not) {
     look_up_doubt(method, why_not->message);
   }
-  spender_->ledger().release(row_.seq);
+  end_row();
   return row_.status != PaymentStatus::rejected || is_still_valid();
 }
 
@@ -465,7 +465,7 @@ Outcome Flow::Run::resume(Row row) {
   if (is_signing(*mine)) {
     row_ = std::move(*mine);
     settle_signing(*method);
-    spender_->ledger().release(row_.seq);
+    end_row();
     return std::move(outcome_);
   }
   if (mine->intent == "session" && can_resend_) {

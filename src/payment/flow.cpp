@@ -495,7 +495,15 @@ Outcome Flow::Run::sign_and_deliver(const Offer& offer) {
   if (const auto credential = make_credential(offer)) {
     deliver(*protocol_, *credential, *offer.method);
   }
+  end_row();
   return std::move(outcome_);
+}
+
+/// What can be known of the row is written: others may take it up. The spool goes first, as it
+/// would take theirs along.
+void Flow::Run::end_row() {
+  spool_.reset();
+  if (row_.seq != 0) spender_->ledger().release(row_.seq);
 }
 
 /// Pays. Without a credential, the outcome says what is known of the payment.
@@ -514,7 +522,6 @@ std::optional<Credential> Flow::Run::make_credential(const Offer& offer) {
     set_error(credential.error());
     if (row_.seq != 0) save(PaymentStatus::not_sent, outcome_.error);
   }
-  if (row_.seq != 0) spender_->ledger().release(row_.seq);
   return std::nullopt;
 }
 

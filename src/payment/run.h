@@ -147,6 +147,7 @@ class Flow::Run {
   Result<> compare_price(const Offer& offer);
   Result<> begin_row(const Offer& offer, std::optional<Row> earlier);
   Outcome sign_and_deliver(const Offer& offer);
+  void end_row();
   std::optional<Credential> make_credential(const Offer& offer);
   Result<> ask_again_if_expired(const Offer*& chosen);
   Result<> complete_quote(const Offer& chosen);

@@ -174,7 +174,7 @@ Outcome Flow::Run::pay_by_session(const Offer& offer, std::optional<Row> earlier
   }
   outcome_.channel = session_->channel();
   session_.reset();  // lets go of the channel
-  if (row_.seq != 0) spender_->ledger().release(row_.seq);
+  end_row();
   const bool came_to_nothing = again && outcome_.error && outcome_.error->reason == "not_paid";
   if (came_to_nothing && !resuming_) {  // as for a charge that never settled: pay now
     start_over();

@@ -55,7 +55,7 @@ class Shop:
                 self.paid.append(credential["payload"]["signature"])
             lost = self.lose > 0
             self.lose -= lost
-        self.let_go.wait(30)
+        self.let_go.wait(120)
         if lost:
             raise Close
         if self.refuses:
@@ -253,9 +253,11 @@ class Parallel(Case):
         self.finish_with_resume(3)
 
     def test_nobody_takes_the_output(self):
-        process = self.home.start("-Z", "--parallel-max", "2", *[f"{self.shop.url}/{n}" for n in range(40)])
-        process.stdout.close()
-        process.stdout = None
+        reader, writer = os.pipe()
+        os.close(reader)
+        process = subprocess.Popen([PAYCURL, "-Z", "--parallel-max", "2", *[f"{self.shop.url}/{n}" for n in range(40)]],
+                                   env=self.home.env, stdin=subprocess.DEVNULL, stdout=writer, stderr=subprocess.PIPE)
+        os.close(writer)
         _, err = process.communicate(timeout=60)
         self.assertIn(process.returncode, (23, 108), err)
         self.assertLess(len(self.shop.paid), 10)
@@ -322,6 +324,12 @@ class Input(Case):
         self.assertEqual(sorted(self.shop.keys), ["k1", "k2"])
         self.assertEqual(self.run_ok("-s", "--input", path, "-Z").out, b"goods /a" * 3)
         self.assertEqual(len(self.shop.paid), 2)
+
+    def test_workers_with_one_key(self):
+        """Who paid is waiting for more work while the others print what came."""
+        line = {"url": self.shop.url + "/a", "once": "k"}
+        done = self.home.run("-s", "--input", self.write(*[line] * 8), "-Z", timeout=120)
+        self.assertEqual((done.code, done.out, len(self.shop.paid)), (0, b"goods /a" * 8, 1), done)
 
 
 class Once(Case):

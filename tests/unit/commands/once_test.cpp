@@ -1,7 +1,12 @@
 // --once while another process is at the payment: its row is judged when nobody works on it.
 #include "commands/once.h"
 
+#include <thread>
+
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/unit/folder.h"
 #include "wallet/spool.h"
@@ -43,6 +48,7 @@ struct Two {
   Ears ears;
   Row row;
   int paid = 0, resumed = 0;
+  bool comes_to_nothing = false, finished_while_paying = false;
 
   Two() {
     row.id = "0a";
@@ -69,13 +75,22 @@ struct Two {
   OnceOutcome run(std::chrono::milliseconds patience = std::chrono::seconds(5)) {
     const auto pay = [&] {
       ++paid;
-      return Outcome();
+      Outcome outcome;
+      if (finished_while_paying) {
+        they_deliver("goods");
+        outcome.error = Error{Kind::outcome_unknown, "the key is held", "", "once"};
+      }
+      return outcome;
     };
     // What Flow::resume says of a payment that another process finished.
     const auto resume = [&](const Row& of) {
       ++resumed;
-      they_deliver("goods");
       Outcome outcome;
+      if (comes_to_nothing) {
+        outcome.error = Error{Kind::rejected, "it did not settle"};
+        return outcome;
+      }
+      they_deliver("goods");
       outcome.row = *ours.find(of.id);
       outcome.payment = outcome.row->status;
       return outcome;
@@ -110,13 +125,60 @@ TEST_CASE("a settled payment whose body is still coming is not whole") {
   CHECK(two.paid + two.resumed == 0);
 }
 
-TEST_CASE("who only looks at a row is not at it") {
+TEST_CASE("who only looks at a row is not at it, and who takes it up waits for them") {
   Two two;
   two.theirs->release(two.row.seq);
   REQUIRE(two.ours.at_rest(two.row)->has_value());
+  struct flock byte {};
+  byte.l_type = F_RDLCK;
+  byte.l_whence = SEEK_SET;
+  byte.l_start = two.row.seq;
+  byte.l_len = 1;
+  const std::string name = two.folder / "state" + "/payments.lock";
+  const int reader = ::open(name.c_str(), O_RDWR | O_CLOEXEC);
+  REQUIRE(::fcntl(reader, F_OFD_SETLK, &byte) == 0);
   CHECK_FALSE(two.theirs->is_in_flight(two.row.seq));
+  std::thread leaves([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    ::close(reader);
+  });
   CHECK(two.theirs->claim(two.row.seq));
+  leaves.join();
   CHECK(two.ours.is_in_flight(two.row.seq));
+  CHECK_FALSE(two.ours.claim(two.row.seq));
+}
+
+TEST_CASE("a payment that came to nothing and cannot be written down is not tried for ever") {
+  Two two;
+  two.theirs->release(two.row.seq);
+  two.comes_to_nothing = true;
+  const OnceOutcome done = two.run();
+  REQUIRE(done.outcome.error.has_value());
+  CHECK(done.outcome.error->kind == Kind::rejected);
+  CHECK(two.resumed == 2);
+  CHECK(two.paid == 0);
+}
+
+TEST_CASE("another process finished it while this one asked for its offer") {
+  Two two;
+  two.theirs->release(two.row.seq);
+  two.row.request->complete = false;
+  REQUIRE(two.database.run("UPDATE payments SET request = '{\"complete\":false}'").has_value());
+  two.finished_while_paying = true;
+  const OnceOutcome done = two.run();
+  CHECK_FALSE(done.outcome.error.has_value());
+  CHECK(done.again);
+  CHECK(two.paid == 1);
+}
+
+TEST_CASE("a lock file that cannot be used is said") {
+  Two two;
+  two.they_deliver("goods");
+  const std::string name = two.folder / "state" + "/payments.lock";
+  REQUIRE(::unlink(name.c_str()) == 0);
+  REQUIRE(::mkdir(name.c_str(), 0700) == 0);
+  Ledger blind(two.database, two.folder / "state", [] { return kNow; });
+  CHECK(blind.at_rest(two.row).error().kind == Kind::internal);
 }
 
 }  // namespace

@@ -134,6 +134,11 @@ struct World {
     return now < ledger.find(id)->valid_until && chain.insert(id).second;
   }
 
+  bool is_in_flight(const Row& row) {
+    const Ledger other(database, folder / "state", [this] { return now; });
+    return other.is_in_flight(row.seq);
+  }
+
   /// A new process: what it signed itself is forgotten, the journal stays.
   void restart() {
     spender = std::make_unique<Spender>(
@@ -254,7 +259,7 @@ Outcome run(World& world, FlowOptions options = {}, const char* url = "https://a
   request.headers = world.own_headers;
   Flow flow(std::move(parts), std::move(options));
   Outcome outcome = flow.run(request);
-  if (outcome.row) world.ledger.release(outcome.row->seq);
+  if (outcome.row) CHECK_FALSE(world.is_in_flight(*outcome.row));
   return outcome;
 }
 
