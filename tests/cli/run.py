@@ -135,7 +135,7 @@ def normal(text, port, folder):
 def run(case):
     sections = case["sections"]
     one = lambda name, default="": next((text for n, text in sections if n == name), default)
-    folder = tempfile.mkdtemp(prefix="paycurl-cli-")
+    folder = tempfile.mkdtemp(prefix="paycurl-cli-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
     server = Server([text for name, text in sections if name == "reply"])
     try:
         env = {"HOME": folder + "/home", "PATH": os.path.dirname(PAYCURL) + ":" + os.environ["PATH"], "LANG": "C.UTF-8",
@@ -153,7 +153,7 @@ def run(case):
             name, _, content = line.partition(": ")
             pathlib.Path(folder, name).write_text(expand(content).encode().decode("unicode_escape"))
         done = subprocess.run(one("command").replace("%URL", f"http://127.0.0.1:{server.port}").replace("%HOST", f"127.0.0.1:{server.port}"),
-                              shell=True, cwd=folder, env=env, input=expand(one("stdin")).encode(), capture_output=True, timeout=60)
+                              shell=True, cwd=folder, env=env, input=expand(one("stdin")).encode(), capture_output=True, timeout=300)
         text = lambda b: normal(b.decode(errors="backslashreplace").replace("\r\n", "\n"), server.port, folder).rstrip("\n")
         found = [("status", str(done.returncode), one("status", "0")),
                  ("stdout", text(done.stdout), one("stdout")), ("stderr", text(done.stderr), one("stderr"))]

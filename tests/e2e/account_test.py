@@ -80,7 +80,7 @@ class KeyringCase(unittest.TestCase):
         self.daemon.stdin.write(password)
         self.daemon.stdin.close()
         self.addCleanup(self.stop_daemon)
-        self.run_tool("gdbus", "wait", "--session", "--timeout", "10", "org.freedesktop.secrets")
+        self.run_tool("gdbus", "wait", "--session", "--timeout", "60", "org.freedesktop.secrets")
 
     def stop_daemon(self):
         self.daemon.send_signal(signal.SIGCONT)
@@ -465,7 +465,7 @@ class SharedKeychain(KeyringCase):
         self.lock()
         start = time.monotonic()
         done = self.home.run(net.url + "/charge")
-        self.assertLess(time.monotonic() - start, 3)
+        self.assertLess(time.monotonic() - start, 20)
         self.assertEqual(done.code, 105)
         self.assertIn('the keychain is locked, and account "main" is inside it', done.errors)
         self.assertEqual(self.home.run("account", "create", "second").code, 105)
@@ -479,7 +479,7 @@ class SharedKeychain(KeyringCase):
         self.daemon.send_signal(signal.SIGSTOP)
         start = time.monotonic()
         done = self.home.run(net.url + "/charge")
-        self.assertLess(time.monotonic() - start, 12)
+        self.assertLess(time.monotonic() - start, 20)
         self.assertEqual(done.code, 105)
         self.assertIn("does not answer", done.errors)
 

@@ -11,6 +11,7 @@ import urllib.request
 
 import account_test
 from account_test import WALLET_PASSWORD, FakeWallet
+from hostile import Close, Server, payment_required
 from lab import PAYER, PAYER_KEY, Devnet, Home, check_canary
 
 PASSWORD = "correct-horse-battery-0417"
@@ -113,11 +114,12 @@ class Doctor(DoctorCase):
         self.expect(checks["balance.PAYCURL_PRIVATE_KEY"], "skip")
 
     def test_offline_asks_nobody(self):
-        before = net.rpc_count()
-        checks = self.doctor("--offline")
+        with socket.create_server(("127.0.0.1", 0)) as node:
+            checks = self.doctor("--offline", "--rpc-url", f"http://127.0.0.1:{node.getsockname()[1]}")
+            node.setblocking(False)
+            self.assertRaises(BlockingIOError, node.accept)
         for name in ("rpc.42431", "clock", "balance.PAYCURL_PRIVATE_KEY"):
             self.expect(checks[name], "skip")
-        self.assertEqual(net.rpc_count(), before)
 
     def test_the_clock(self):
         for late, word in ((100, "ahead"), (-100, "behind")):
@@ -129,7 +131,13 @@ class Doctor(DoctorCase):
         self.expect(self.doctor("--rpc-url", node.url)["clock"], "ok")
 
     def test_a_payment_in_doubt(self):
-        self.assertEqual(self.home.run("-m", "1", net.url + "/charge?delay=2500").code, 107)
+        def handle(request, connection):
+            if request.credential:
+                raise Close
+            return payment_required()
+        server = Server(handle)
+        self.addCleanup(server.socket.close)
+        self.assertEqual(self.home.run(f"http://127.0.0.1:{server.port}/").code, 107)
         checks = self.doctor()
         self.expect(checks["payments"], "warn", "1 payment", "paycurl payments resume")
         self.expect(checks["journal"], "ok", "sound")

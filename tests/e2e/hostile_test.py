@@ -1,5 +1,6 @@
 """Attacks and accidents (threat model rows in brackets): the loss, the exit code and what is said."""
 
+import fcntl
 import gzip
 import json
 import os
@@ -9,6 +10,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 import time
 import unittest
 
@@ -57,7 +60,7 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.home = Home(rpc=server.url + "/rpc")
 
-    def run_case(self, handler, *arguments, code, loss=0, says="", url=None, credentials=None, timeout=30, **options):
+    def run_case(self, handler, *arguments, code, loss=0, says="", url=None, credentials=None, timeout=120, **options):
         """One attack: runs paycurl and checks status, loss, text and that the terminal is safe."""
         global cases
         cases += 1
@@ -227,10 +230,15 @@ class Offers(Case):
 
     def test_clock(self):  # 33
         date = lambda seconds: ["Date: " + time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + seconds))]
+        def valid_for(seconds, begin):
+            valid_before = server.transactions()[0].valid_before
+            self.assertTrue(begin + seconds - 2 <= valid_before <= time.time() + seconds + 2, (valid_before - begin))
+        begin = time.time()
         done = self.run_case(offering(headers=date(60)), code=0, loss=10_000, says="clock is")
-        self.assertAlmostEqual(server.transactions()[0].valid_before, time.time() + 85, delta=4)
+        valid_for(85, begin)
+        begin = time.time()
         done = self.run_case(offering(challenge(expires=after(200)), headers=date(-60)), code=0, loss=10_000, says="behind")
-        self.assertAlmostEqual(server.transactions()[0].valid_before, time.time() - 35, delta=4)
+        valid_for(-35, begin)
         self.run_case(offering(challenge(expires=after(10**6)), headers=date(10**5)), code=0, loss=10_000, says="too much")
         self.assertLessEqual(server.transactions()[0].valid_before, time.time() + 30)
         self.assertTrue(done)
@@ -348,13 +356,16 @@ class AfterPaying(Case):
         self.run_case(offering(offer, then=refuse), "-H", "X: 1", code=107)
 
     def test_resume_while_it_is_in_flight(self):
-        server.reset(offering(then=lambda r, c: time.sleep(2) or paid()))
+        go = threading.Event()
+        self.addCleanup(go.set)
+        server.reset(offering(then=lambda r, c: go.wait(60) and paid()))
         process = self.home.start(server.url + "/x")
         self.assertTrue(wait_for(lambda: server.credentials()))
         done = self.home.run("payments", "resume", "last")
         self.assertEqual(done.code, 107, done)
         self.assertIn("another process", done.errors)
-        self.assertEqual(process.communicate(timeout=10)[0], b"goods")
+        go.set()
+        self.assertEqual(process.communicate(timeout=60)[0], b"goods")
         self.assertEqual(self.home.run("payments", "resume", "last").code, 0)
 
     def test_resume_of_several(self):
@@ -381,11 +392,10 @@ class AfterPaying(Case):
     def test_a_signal_while_writing_ends_the_run(self):
         server.reset(offering(then=paid(b"x" * 200_000)))
         process = self.home.start(server.url + "/1", server.url + "/2")
-        self.assertTrue(wait_for(lambda: server.credentials()))
-        time.sleep(0.3)
+        pending = lambda: struct.unpack("i", fcntl.ioctl(process.stdout, termios.FIONREAD, bytes(4)))[0]
+        self.assertTrue(wait_for(pending))
         process.send_signal(signal.SIGINT)
-        time.sleep(0.1)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=60)
         self.assertEqual((process.returncode, server.signed), (130, 10_000), err)
 
     def test_resume_and_a_proxy(self):
@@ -396,11 +406,11 @@ class AfterPaying(Case):
         self.assertEqual(self.home.payments()[0]["paymentStatus"], "unknown")
 
     def test_a_signal_ends_the_run(self):
-        server.reset(offering(then=lambda r, c: pause(c, 20)))
+        server.reset(offering(then=lambda r, c: pause(c, 60)))
         process = self.home.start(server.url + "/a", server.url + "/b", server.url + "/c")
         self.assertTrue(wait_for(lambda: server.credentials()))
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=5)
+        process.communicate(timeout=60)
         self.assertEqual((process.returncode, server.signed), (107, 10_000))
 
     def test_validity_is_told_by_the_later_clock(self):
@@ -411,7 +421,7 @@ class AfterPaying(Case):
         self.assertGreaterEqual(row["validUntil"], time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(transaction.valid_before)))
 
     def test_hang(self):  # 7
-        done = self.run_case(offering(then=lambda r, c: pause(c, 20)), "-m", "1", code=107, loss=10_000, credentials=1)
+        done = self.run_case(offering(then=lambda r, c: pause(c, 60)), "-m", "5", code=107, loss=10_000, credentials=1)
         self.assertIn("28", str(self.home.run("-j", "-m", "1", server.url + "/z").json["error"]["transport"]))
         self.assertTrue(done)
 
@@ -551,30 +561,29 @@ class AfterPaying(Case):
 
     def test_signals(self):  # 55
         for number, code in ((signal.SIGINT, 107), (signal.SIGTERM, 107)):
-            server.reset(offering(then=lambda r, c: pause(c, 20)))
+            server.reset(offering(then=lambda r, c: pause(c, 60)))
             process = self.home.start("-H", f"X: {number}", server.url + "/x")
             self.assertTrue(wait_for(lambda: server.credentials()))
             process.send_signal(number)
-            out, err = process.communicate(timeout=5)
+            out, err = process.communicate(timeout=60)
             self.assertEqual((process.returncode, out), (code, b""), err)
             self.assertIn(b"payments resume", err)
-        server.reset(lambda r, c: pause(c, 20))
+        server.reset(lambda r, c: pause(c, 60))
         process = self.home.start(server.url + "/free")
         self.assertTrue(wait_for(lambda: server.requests))
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=5)
+        process.communicate(timeout=60)
         self.assertEqual((process.returncode, server.signed), (130, 0))
 
         def slow_body(request, connection):
             connection.sendall(f"HTTP/1.1 200 OK\r\n{receipt()}\r\nContent-Length: 100\r\n\r\ngoo".encode())
-            pause(connection, 20)
+            pause(connection, 60)
         server.reset(offering(then=slow_body))
         process = self.home.start("-H", "X: body", server.url + "/x")
-        self.assertTrue(wait_for(lambda: server.credentials()))
-        time.sleep(0.3)
+        self.assertEqual(process.stdout.read(3), b"goo")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=5)
-        self.assertEqual((process.returncode, out), (130, b"goo"), err)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, out), (130, b""), err)
         self.assertEqual(self.home.payments()[0]["paymentStatus"], "settled")
 
     def test_killed_at_any_moment(self):  # 52
@@ -648,7 +657,7 @@ class Transport(Case):
         slow = lambda r, c: paid() if r.credential else (c.sendall(
             f"HTTP/1.1 402 X\r\nWWW-Authenticate: {challenge()}\r\nContent-Length: 100\r\n\r\n{{".encode()), pause(c, 20))
         self.run_case(slow, code=0, loss=10_000)
-        self.assertLess(time.monotonic() - start, 10)
+        self.assertLess(time.monotonic() - start, 18)
 
     def test_endless_402_body(self):  # 35
         def handler(request, connection):

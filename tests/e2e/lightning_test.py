@@ -303,8 +303,8 @@ class Doubt(Case):
                 self.setUp()
                 before = net.get("/balances")
                 url = self.killed_while_held(kind)
-                again = self.start(url)
                 seen = self.asked(kind)["lookups"]
+                again = self.start(url)
                 self.assertTrue(wait_for(lambda: self.asked(kind)["lookups"] > seen or again.poll() is not None))
                 net.post("/release")
                 code, out, err = self.ended(again)
@@ -372,7 +372,7 @@ class Doubt(Case):
 
     def test_out_of_time_while_held(self):
         net.post("/hold")
-        done = self.home.run("-m", "2", self.url(amount=50))
+        done = self.home.run("-m", "8", self.url(amount=50))
         self.assertEqual((done.code, done.out), (107, b""), done)
         net.post("/release")
         self.assertEqual((self.finish(self.url(amount=50)), self.paid()), (OK, (1, 50)))
@@ -383,9 +383,9 @@ class Doubt(Case):
                 self.home = self.make_home(kind)
                 net.post("/wallet?lose=1")
                 url = self.url(f"/charge/{kind}", amount=50)
-                done = self.home.run(url)
+                done = self.home.run(url, timeout=180)
                 if done.code == 107:
-                    done = self.home.run(url)
+                    done = self.home.run(url, timeout=180)
                 self.assertEqual((done.code, done.out, self.paid()), (0, OK, (1, 50)), done)
 
     def test_server_drops_the_connection(self):
@@ -618,7 +618,7 @@ class Sessions(Case):
         self.assertNotIn("topUp", self.actions())
 
     def test_interrupted_stream(self):
-        process = self.start(self.url("/session/sse", amount=2, deposit=100, n=50, slow=100))
+        process = self.start(self.url("/session/sse", amount=2, deposit=100, n=50, slow=400))
         self.assertTrue(wait_for(lambda: [s for s in net.get("/sessions") if s["units"] > 2]))
         process.send_signal(signal.SIGINT)
         code, out, err = self.ended(process)
@@ -635,7 +635,7 @@ class Sessions(Case):
         self.assertEqual((done.code, payer, self.asked()["pays"], self.paid()), (102, 0, 0, (0, 0)), done)
 
     def test_server_stops_waiting(self):
-        url = self.url("/session/sse", amount=2, deposit=4, n=8, hold=700, slow=500)
+        url = self.url("/session/sse", amount=2, deposit=4, n=8, hold=700, slow=4000)
         net.post("/hold")
         process = self.start(url)
         net.await_held(process)
@@ -694,7 +694,7 @@ class Sessions(Case):
     def test_sixteen_runs_share_one_session(self):
         url = self.url("/session", amount=2, deposit=200)
         self.run_ok("--max-spend", "200sat", url)
-        running = [self.start(url) for _ in range(16)]
+        running = [self.start("--lock-timeout", "300", url) for _ in range(16)]
         for process in running:
             self.assertEqual(self.ended(process), (0, UNIT, ""))
         self.assertEqual((self.paid(), net.get("/sessions")[-1]["spent"]), ((1, 200), 34))

@@ -73,7 +73,7 @@ class Sockets(unittest.TestCase):
         session = self.session()
         self.assertEqual(session["status"], "closed", errors)
         self.assertGreaterEqual(int(session["spent"]["base"]), 5_000)
-        self.assertLess(int(session["spent"]["base"]), 20_000)
+        self.assertLess(int(session["spent"]["base"]), 50_000)
 
     def test_a_reader_that_leaves_settles(self):
         process = self.home.start(self.url.replace("/session/ws", "/session/ws-slow"))
@@ -262,8 +262,8 @@ class Thieves(unittest.TestCase):
     def test_silence(self):
         def talk(socket):
             socket.begin()
-            time.sleep(3)
-        done = self.visit(talk, "-m", "1")
+            time.sleep(20)
+        done = self.visit(talk, "-m", "4")
         self.assertEqual(done.code, 108, done)
 
 

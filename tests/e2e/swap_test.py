@@ -228,7 +228,7 @@ class Swaps(unittest.TestCase):
     def test_a_payment_in_doubt_is_finished_with_the_same_swap(self):
         who = self.payer()
         before = net.balance(PAYEE, ALPHA)
-        done = who.run("--swap-from", "pathUSD", "-m", "1", net.url + "/charge?delay=3000")
+        done = who.run("--swap-from", "pathUSD", "-m", "4", net.url + "/charge?delay=9000")
         self.assertEqual(done.code, 107, done)
         done = who.run("payments", "resume", "-j")
         self.assertIn(done.code, (0, 108), done)  # the server may have been quicker with what it was sent first

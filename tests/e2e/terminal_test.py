@@ -77,7 +77,7 @@ class Terminal:
                 self.process.kill()
                 raise AssertionError(f"still running; it showed {self.seen}")
             self.read()
-        while select.select([self.master], [], [], 0.05)[0]:
+        while select.select([self.master], [], [], 0.3)[0]:
             self.read(0)
         self.echo_afterwards = self.echoes()
         for fd in (self.master, self.slave):

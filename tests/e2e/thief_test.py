@@ -30,7 +30,7 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.home = Home(rpc=thief.url + "/rpc")
 
-    def run_case(self, *options, code, says="", out=None, loss=STEP, deposit=1_000_000, keep=False, timeout=30):
+    def run_case(self, *options, code, says="", out=None, loss=STEP, deposit=1_000_000, keep=False, timeout=120):
         """Runs paycurl against the thief, and checks what it lost, what it said and what it knows."""
         global cases
         cases += 1
@@ -89,7 +89,7 @@ class Vouchers(Case):
                 stream.say()
                 required = stream.thief.highest + 5_000
                 stream.need(required)
-                if not stream.thief.wait(lambda: stream.thief.highest >= required, 1):
+                if not stream.thief.wait(lambda: stream.thief.highest >= required, 10):
                     return
         for unit in ("message", "token"):
             self.steal(greedy, terms={"unit": unit}, code=108, says="more than it has delivered")
@@ -228,7 +228,7 @@ class Deposits(Case):
             thief.on_step = None
             start = time.monotonic()
             self.run_case("-M", "step=0.001", code=0, keep=True)
-            self.assertLess(time.monotonic() - start, 4)
+            self.assertLess(time.monotonic() - start, 20)
             self.assertEqual((thief.highest, len(thief.moves)), (4_000, 2))  # the opening, and one top-up
             self.home = Home(rpc=thief.url + "/rpc")
 
@@ -331,7 +331,7 @@ class Bytes(Case):
             while True:
                 stream.raw(b"data: x\n\n" * 100)
         start = time.monotonic()
-        self.steal(free, "-m", "1", "-o", "/dev/null", code=108, loss=1_000)
+        self.steal(free, "-m", "4", "-o", "/dev/null", code=108, loss=1_000)
         def honest(stream):
             while True:
                 stream.say()
@@ -340,10 +340,10 @@ class Bytes(Case):
         self.assertLessEqual(thief.highest, 30_000)
         def silent(stream):
             stream.say()
-            stream.hold(10)
-        self.steal(silent, "-m", "1", code=108, out=b"data: x\n\n")
+            stream.hold(60)
+        self.steal(silent, "-m", "4", code=108, out=b"data: x\n\n")
         self.steal(silent, "-y", "1", "-Y", "1000", code=108, out=b"data: x\n\n")
-        self.assertLess(time.monotonic() - start, 12)
+        self.assertLess(time.monotonic() - start, 50)
 
     def test_huge_events(self):  # 42
         def script(stream):
@@ -370,7 +370,7 @@ class Bytes(Case):
         self.steal(lambda s: s.raw(cut), code=0, out=cut, says="without a receipt")
         def reset(stream):
             stream.raw(cut)
-            time.sleep(0.2)
+            time.sleep(2)
             stream.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         done = self.steal(reset, code=108, says="did not arrive whole")
         self.assertTrue(cut.startswith(done.out))

@@ -169,7 +169,7 @@ class Signing(unittest.TestCase):
 class LightningSigning(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.lab = Lightning()
+        cls.lab = Lightning(own=True)  # the lab that all share is in use meanwhile
 
     @classmethod
     def tearDownClass(cls):

@@ -14,7 +14,8 @@ import signal
 import tempfile
 
 from market import read_journal
-from scenarios import build_shim
+from scenarios import build_shim  # adds the folder of the lab
+from lab import fast_folder
 from sweep import finish, must_fail, parse, sweep
 
 BLOCK = 4096
@@ -25,7 +26,7 @@ class Disk:
 
     def __init__(self, world):
         self.home = world.home.path
-        self.shadow = pathlib.Path(tempfile.mkdtemp(prefix="paycurl-shadow-"))
+        self.shadow = pathlib.Path(tempfile.mkdtemp(prefix="paycurl-shadow-", dir=fast_folder()))
         (self.shadow / "data").mkdir()
         (self.shadow / "names").mkdir()
 
@@ -60,7 +61,7 @@ class Disk:
             (to / name).chmod(0o600)
 
     def lose_power(self, torn=None):
-        after = pathlib.Path(tempfile.mkdtemp(prefix="paycurl-after-")) / "home"
+        after = pathlib.Path(tempfile.mkdtemp(prefix="paycurl-after-", dir=fast_folder())) / "home"
         self.rebuild(after, torn=torn)
         shutil.rmtree(self.home)
         shutil.copytree(after, self.home)

@@ -18,12 +18,12 @@ from collections.abc import Callable
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 from hostile import charge  # noqa: E402
-from lab import PAYCURL, Done, Home, wait_for  # noqa: E402
+from lab import PAYCURL, Done, Home, fast_folder, wait_for  # noqa: E402
 from lightning_market import FEE, LightningMarket  # noqa: E402
 from market import Market, read_journal  # noqa: E402
 from session_market import PRICE, SessionMarket, events  # noqa: E402
 
-HANG = 10  # seconds
+HANG = 60  # seconds
 LATER = 60  # seconds until nothing that was signed is valid any more
 GOODS, CLOSED = b"goods", b"closed"
 TICKS, AHEAD = 7, 2  # the events of a stream, and how many of them a voucher may run ahead
@@ -46,7 +46,7 @@ class World:
         self.scenario = scenario
         self.market = scenario.market()
         self.home = Home(rpc=self.market.url + "/rpc", **self.market.environment)
-        self.template = pathlib.Path(tempfile.mkdtemp(prefix="paycurl-template-")) / "home"
+        self.template = pathlib.Path(tempfile.mkdtemp(prefix="paycurl-template-", dir=fast_folder())) / "home"
         atexit.register(shutil.rmtree, self.template.parent, True)
         self.journal = lambda table="payments": read_journal(self.home.state, table)
         self.runs, self.wrong = [], []

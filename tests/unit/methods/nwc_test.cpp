@@ -491,7 +491,7 @@ TEST_CASE("a relay that refuses, is dead, or says nothing") {
 
 TEST_CASE("silence, and a signal while a wallet pays") {
   Fake fake = wallet({{"pay_invoice", std::nullopt}, {"lookup_invoice", refusal("NOT_FOUND")}});
-  const Payment silent = node(fake)->pay(invoice(), Amount(1), 200ms);
+  const Payment silent = node(fake)->pay(invoice(), Amount(1), 500ms);
   CHECK(silent.state == State::unknown);
   CHECK(silent.why->message == "the wallet's relay: it does not answer");
   CHECK(fake.asked.back() == "lookup_invoice");
