@@ -89,7 +89,7 @@ class Wallet {
   std::optional<Ledger> ledger_;
   std::optional<Channels> channels_;
   std::optional<Accounts> accounts_;
-  std::string run_;  // named when somebody first pays
+  std::string run_;                                    // named when somebody first pays
   std::map<std::string, Paying, std::less<>> paying_;  // by method and config's account
   std::vector<Purse> purses_;
 };

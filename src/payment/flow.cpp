@@ -426,6 +426,30 @@ Result<std::optional<Row>> Flow::Run::take_up_for_key(const Row& row) {
   return mine;
 }
 
+/// Finishes the payments in doubt that were for the same request. True when one of them is what
+/// this run comes to; one that a session can go on with is put into `earlier`.
+Result<bool> Flow::Run::finish_doubts(const std::vector<Row>& doubts, const Offer& offer,
+                                      std::optional<Row>& earlier) {
+  const bool by_session = offer.challenge->intent == "session";
+  for (const Row& row : doubts) {
+    protocol_ = protocol_named(row.protocol);
+    if (protocol_ == nullptr) continue;
+    auto mine = take_up_for_key(row);
+    if (!mine) return mine.error();
+    if (*mine && by_session && (*mine)->intent == "session") {
+      earlier = std::move(*mine);
+      return false;
+    }
+    if (*mine && finish_doubt(std::move(**mine), *protocol_, *offer.method)) return true;
+    // Nothing was paid, or another process has it, which is another purchase: pay now.
+    outcome_.error.reset();
+    outcome_.row.reset();
+    outcome_.receipt.reset();
+    outcome_.payment = PaymentStatus::none;
+  }
+  return false;
+}
+
 /// Everything that can stop a payment comes here, before the signature: doubts about an earlier
 /// one, outputs that cannot be written, a locked keychain, the user.
 Outcome Flow::Run::purchase(const Offer* chosen) {
@@ -439,26 +463,10 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
   auto doubts = spender_->ledger().in_doubt(*identity);
   if (!doubts) return fail(doubts.error());
   if (auto ready = parts_.audience.prepare(); !ready) return fail(ready.error());
-  const bool by_session = chosen->challenge->intent == "session";
-  std::optional<Row> earlier;  // that a session can go on with
-  for (const Row& row : *doubts) {
-    protocol_ = protocol_named(row.protocol);
-    if (protocol_ == nullptr) continue;
-    auto mine = take_up_for_key(row);
-    if (!mine) return fail(mine.error());
-    if (*mine && by_session && (*mine)->intent == "session") {
-      earlier = std::move(*mine);
-      break;
-    }
-    if (*mine && finish_doubt(std::move(**mine), *protocol_, *chosen->method)) {
-      return std::move(outcome_);
-    }
-    // Nothing was paid, or another process has it, which is another purchase: pay now.
-    outcome_.error.reset();
-    outcome_.row.reset();
-    outcome_.receipt.reset();
-    outcome_.payment = PaymentStatus::none;
-  }
+  std::optional<Row> earlier;
+  const auto finished = finish_doubts(*doubts, *chosen, earlier);
+  if (!finished) return fail(finished.error());
+  if (*finished) return std::move(outcome_);
   protocol_ = protocol_named(chosen->challenge->protocol);
   if (auto unlocked = spender_->unlock(); !unlocked) return fail(unlocked.error());
   if (auto completed = complete_quote(*chosen); !completed) return fail(completed.error());
@@ -467,6 +475,7 @@ Outcome Flow::Run::purchase(const Offer* chosen) {
   if (!approved) return fail(approved.error());
   if (auto fresh = ask_again_if_expired(chosen); !fresh) return fail(fresh.error());
   outcome_.chosen = chosen->number;
+  const bool by_session = chosen->challenge->intent == "session";
   return by_session ? pay_by_session(*chosen, std::move(earlier)) : sign_and_deliver(*chosen);
 }
 

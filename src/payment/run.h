@@ -146,6 +146,8 @@ class Flow::Run {
   Result<std::optional<Row>> take_up_for_key(const Row& row);
   Result<> compare_price(const Offer& offer);
   Result<> begin_row(const Offer& offer, std::optional<Row> earlier);
+  Result<bool> finish_doubts(const std::vector<Row>& doubts, const Offer& offer,
+                             std::optional<Row>& earlier);
   Outcome sign_and_deliver(const Offer& offer);
   void end_row();
   std::optional<Credential> make_credential(const Offer& offer);
