@@ -353,8 +353,8 @@ class Once(Case):
         for url, pays in ((self.shop.url + "/a", lambda: len(self.shop.paid)),
                           (net.url + "/charge", lambda: len(self.payments()))):
             self.setUp() if url.startswith(net.url) else None
-            running = [self.home.start("-s", "--once", "race", url) for _ in range(8)]
-            ended = [process.communicate(timeout=60) + (process.returncode,) for process in running]
+            running = [self.home.start("-s", "--once", "race", "--lock-timeout", "300", url) for _ in range(8)]
+            ended = [process.communicate(timeout=300) + (process.returncode,) for process in running]
             self.assertEqual(pays(), 1, ended)
             for out, err, code in ended:
                 self.assertEqual((code, out), (0, ended[0][0]), ended)
