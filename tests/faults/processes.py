@@ -33,7 +33,9 @@ def pay(world, processes, payments, percent, chance):
     for number, process in enumerate(running):
         out, err = process.communicate()
         whole = process.returncode == 0 and out == world.scenario.goods * payments
-        finished_another = percent and process.returncode == 108  # one that was killed, and had paid
+        # What a killed process had paid for, or what it signed and may have sent to the chain.
+        finished_another = percent and (process.returncode == 108 or b": no such transaction" in err
+                                        and b"the payment can settle until" in err and process.returncode == 107)
         if not whole and process.returncode != -9 and not finished_another:
             wrong.append(f"process {number} ended in {process.returncode}: {err.decode()[:300]}")
     world.market.rest()
